@@ -1,16 +1,21 @@
-//! `fake-agent`: the model behind real HTTPS, for containers. One process may be several hosts,
-//! each on its own address; replication happens inside the process, so the two hosts of a pair
-//! belong into one process.
+//! `fake-agent`: the model behind real HTTPS, for containers and for the desk. One process may be
+//! several hosts, each on its own address. Volumes and replication live in the process, so the two
+//! hosts of a pair belong into one process. A single host that dies ends the process, as in a
+//! container; of several, the dead one is started again after two seconds, as a kubelet would.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
 use fake_agent::{ContainerSpec, Credentials, Durations, Fleet, FleetOptions, Running};
 use tokio::net::TcpListener;
+
+/// How long a dead host of several stays dead.
+const RESTART_DELAY: Duration = Duration::from_secs(2);
 
 /// A TimesTen agent with a model of TimesTen behind it.
 #[derive(Debug, Parser)]
@@ -53,6 +58,7 @@ async fn main() -> anyhow::Result<()> {
         unix_time: Arc::new(unix_time),
         ..FleetOptions::default()
     });
+    let restart = (args.host.len() > 1).then(|| RESTART_DELAY / args.speed.max(1));
     let mut hosts = tokio::task::JoinSet::new();
     for (host, address) in args.host.iter().zip(args.listen) {
         let spec = ContainerSpec {
@@ -64,9 +70,8 @@ async fn main() -> anyhow::Result<()> {
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
         tracing::info!(%host, %address, "starting");
-        hosts.spawn(run(fleet.start(spec), listener));
+        hosts.spawn(run(fleet.clone(), spec, listener, restart));
     }
-    // The first container that ends ends the process, as its main process would.
     let code = tokio::select! {
         code = hosts.join_next() => code.context("no host")??,
         () = terminated() => 0,
@@ -74,8 +79,23 @@ async fn main() -> anyhow::Result<()> {
     std::process::exit(code);
 }
 
-/// Serves one host until its container ends.
-async fn run(running: Running, listener: TcpListener) -> i32 {
+/// Runs one host: until its container ends, or for ever with restarts.
+async fn run(
+    fleet: Fleet,
+    spec: ContainerSpec,
+    listener: TcpListener,
+    restart: Option<Duration>,
+) -> i32 {
+    loop {
+        let code = run_once(fleet.start(spec.clone()), &listener).await;
+        tracing::warn!(host = spec.host, code, "container ended");
+        let Some(delay) = restart else { return code };
+        tokio::time::sleep(delay).await;
+    }
+}
+
+/// Serves one container until it ends; its exit code.
+async fn run_once(running: Running, listener: &TcpListener) -> i32 {
     let ended = running.ended();
     tokio::pin!(ended);
     loop {

@@ -154,7 +154,7 @@ impl Agent {
             Some(_) => Outcome::Closed,
             None => {
                 for fault in treatment.change {
-                    reply.distort(fault);
+                    reply = reply.distorted(fault);
                 }
                 Outcome::Response(reply.render(request.headers().get("x-request-id")).finish())
             }

@@ -15,6 +15,15 @@ enum Body {
     Text(Vec<u8>),
 }
 
+impl Body {
+    fn into_map(self) -> Map<String, Value> {
+        match self {
+            Self::Object(map) => map,
+            Self::Text(text) => serde_json::from_slice(&text).unwrap_or_default(),
+        }
+    }
+}
+
 /// An answer before it is put on the wire.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -68,9 +77,10 @@ impl Reply {
         }
     }
 
-    pub(crate) fn with(mut self, field: &str, value: Value) -> Self {
-        self.map().insert(field.to_owned(), value);
-        self
+    pub(crate) fn with(self, field: &str, value: Value) -> Self {
+        let mut map = self.body.into_map();
+        map.insert(field.to_owned(), value);
+        Self { status: self.status, body: Body::Object(map) }
     }
 
     pub(crate) fn with_status(mut self, status: u16) -> Self {
@@ -86,25 +96,16 @@ impl Reply {
         }
     }
 
-    fn map(&mut self) -> &mut Map<String, Value> {
-        if let Body::Text(text) = &self.body {
-            self.body = Body::Object(serde_json::from_slice(text).unwrap_or_default());
-        }
-        match &mut self.body {
-            Body::Object(map) => map,
-            Body::Text(_) => unreachable!("turned into an object above"),
-        }
-    }
-
     /// Applies a fault that changes the answer.
-    pub(crate) fn distort(&mut self, fault: Fault) {
+    pub(crate) fn distorted(self, fault: Fault) -> Self {
         match fault {
-            Fault::BadJsonVer => {
-                self.map().insert("jsonVer".to_owned(), json!(99));
+            Fault::BadJsonVer => self.with("jsonVer", json!(99)),
+            Fault::Lie(patch) => {
+                let mut map = self.body.into_map();
+                merge(&mut map, patch);
+                Self { status: self.status, body: Body::Object(map) }
             }
-            Fault::Lie(patch) => merge(self.map(), patch),
-            Fault::RejectTask(status) if self.status == 202 => self.status = status,
-            _ => {}
+            _ => self,
         }
     }
 

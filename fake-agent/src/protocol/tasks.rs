@@ -31,14 +31,14 @@ enum Fate {
 
 impl Fate {
     fn of(faults: &[Fault]) -> Self {
-        let fates = faults.iter().filter_map(|fault| match fault {
+        let mut fates = faults.iter().filter_map(|fault| match fault {
             Fault::FailTask(errno, text) => {
                 Some(Self::Fails(TtError { errno: *errno, message: text.clone() }))
             }
             Fault::StuckTask => Some(Self::Never),
             _ => None,
         });
-        fates.last().unwrap_or(Self::Natural)
+        fates.next().unwrap_or(Self::Natural)
     }
 }
 
