@@ -4,9 +4,10 @@ use http::StatusCode;
 
 use super::call::{Form, status_path};
 use super::exchange::{Ask, Exchanger, Reply};
+use super::mask::mask_body;
 use super::{
     Agent, AgentError, Call, Connector, Endpoint, How, Started, StatusReply, TaskId, TaskReport,
-    Verb, VerbReply, mask, wire,
+    Verb, VerbReply, wire,
 };
 
 const ACTIONS: &str = "/agent";
@@ -47,8 +48,7 @@ impl HttpsAgent {
         let limit = verb.limit().or(at.limits.post);
         let ask = Ask { path: ACTIONS, form: Some(form.encode()), task, limit };
         let reply = self.exchanger.exchange(at, &ask).await?;
-        let body = String::from_utf8_lossy(&reply.body);
-        tracing::info!(host = %at.host, "RunAction: response={}", mask(&body));
+        tracing::info!(host = %at.host, "RunAction: response={}", mask_body(&reply.body));
         Ok(reply)
     }
 
