@@ -202,10 +202,10 @@ impl Candidate {
                 Ok(Ok(Decision::Lost)) => return,
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => {
-                    tracing::warn!(lease = %self.name, %error, "leader election failed, trying again")
+                    tracing::warn!(lease = %self.name, %error, "leader election failed, trying again");
                 }
                 Err(_) => {
-                    tracing::warn!(lease = %self.name, "leader election: the API server is slow")
+                    tracing::warn!(lease = %self.name, "leader election: the API server is slow");
                 }
             }
             tokio::time::sleep(self.pause()).await;

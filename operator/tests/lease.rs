@@ -263,7 +263,7 @@ async fn a_deleted_lease_is_made_again() {
 async fn never_do_two_lead_whatever_fails() {
     for seed in 0..40_u64 {
         let server = Server::default();
-        let mut running = vec![start(&server, "a"), start(&server, "b"), start(&server, "c")];
+        let mut running = [start(&server, "a"), start(&server, "b"), start(&server, "c")];
         let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         for life in 0..30 {
             random ^= random << 13;

@@ -79,7 +79,7 @@ fn mask_texts(value: Value) -> Value {
 
 /// Cuts `text` into an announcer with what follows it up to the secret, the secret, and the rest;
 /// if it begins with an announcer and `before` does not make that the tail of another word.
-fn secret_at<'a>(text: &'a str, before: Option<char>) -> Option<(&'a str, &'a str, &'a str)> {
+fn secret_at(text: &str, before: Option<char>) -> Option<(&str, &str, &str)> {
     let (word, end) = ANNOUNCERS.iter().find(|(word, _)| begins_with(text, word))?;
     if before.is_some_and(char::is_alphanumeric) && !word.starts_with('-') {
         return None;
@@ -88,9 +88,7 @@ fn secret_at<'a>(text: &'a str, before: Option<char>) -> Option<(&'a str, &'a st
     let gap = match end {
         End::Value => tail,
         End::Word => tail.trim_start_matches(|c: char| c.is_whitespace() || c == '='),
-        End::Statement | End::Line => {
-            tail.trim_start_matches(|c: char| matches!(c, ' ' | '\t' | '(' | '\n' | '\r'))
-        }
+        End::Statement | End::Line => tail.trim_start_matches([' ', '\t', '(', '\n', '\r']),
     };
     if !matches!(end, End::Value) && gap.len() == tail.len() {
         return None;
