@@ -1,5 +1,4 @@
 //! What status replies prove, from bytes to facts.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
