@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -78,14 +78,12 @@ impl Exchanger {
         let (mut lane, response) = self.answer(at, ask.purpose(), &request, &pod, &timer).await?;
         let status = response.status();
         let task = header(&response, REQUEST_ID);
-        let closing = header(&response, CONNECTION.as_str())
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let read = async { Ok(Limited::new(response.into_body(), BODY_CAP).collect().await) };
         let body = timer.within(timer.kind, None, read).await?;
         let body = body.map_err(|error| body_error(&at.host, &*error))?.to_bytes();
-        // One whose end was announced, or that replied before it read the request, is not kept.
+        // One that closes, or that replied before it had read the request, is not kept.
         let ready = tokio::time::timeout(READY_WITHIN, lane.sender.ready());
-        if !closing && matches!(ready.await, Ok(Ok(()))) {
+        if matches!(ready.await, Ok(Ok(()))) {
             pod.keep(lane);
         }
         Ok(Reply { status, task, body })
