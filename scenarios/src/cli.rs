@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use scenarios::case::{Case, json_schema};
+use tracing_subscriber::EnvFilter;
 
 /// Runs the TimesTen operator against a fake cluster and fake agents.
 #[derive(Parser)]
@@ -48,6 +49,9 @@ struct Trace {
 const CATALOG: [&str; 2] = ["scenarios/catalog", "catalog"];
 
 pub(crate) fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    logs.without_time().init();
     let outcome = match Arguments::parse().command {
         Command::Up(arguments) => up::up(arguments),
         Command::Run(arguments) => run::run(&arguments),

@@ -16,7 +16,7 @@ use fake_apiserver::kubelet::Timings;
 use crate::case::{Case, Setting, Span};
 use crate::determinism::on_seeded_thread;
 use crate::oracles::Violation;
-use crate::timeline::{Timeline, Who};
+use crate::timeline::Timeline;
 use crate::world::{World, WorldOptions};
 
 /// How long a world may take to come to rest when all faults have ended.

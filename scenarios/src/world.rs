@@ -126,7 +126,7 @@ impl World {
         tasks.spawn(record.clone().follow(api.changes(), fleet.subscribe(), routes.clone(), clock.clone()));
         define(&api.client()).await?;
         let time: fake_apiserver::Clock = { let clock = clock.clone(); Arc::new(move || clock.now()) };
-        tasks.spawn(fake_apiserver::controllers::run(api.client(), Arc::clone(&time)));
+        tasks.spawn(fake_apiserver::controllers::controllers(api.client(), Arc::clone(&time)));
         let containers = Arc::new(Containers::new(&fleet, &network));
         let nodes = (1..=options.nodes)
             .map(|index| {

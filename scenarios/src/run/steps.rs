@@ -182,18 +182,27 @@ impl<'a> Player<'a> {
             }
             Step::KillDaemon(member) => {
                 let host = self.host(member).await;
-                self.world.fleet.kill_daemon(&host);
-                Ok(())
+                if self.world.fleet.kill_daemon(&host) {
+                    Ok(())
+                } else {
+                    Err(self.wrong(law, "there is nothing of the kind", vec![host]))
+                }
             }
             Step::CloseDatabase(member) => {
                 let host = self.host(member).await;
-                self.world.fleet.close_database(&host);
-                Ok(())
+                if self.world.fleet.close_database(&host) {
+                    Ok(())
+                } else {
+                    Err(self.wrong(law, "there is nothing of the kind", vec![host]))
+                }
             }
             Step::StopRepAgent(member) => {
                 let host = self.host(member).await;
-                self.world.fleet.stop_rep_agent(&host);
-                Ok(())
+                if self.world.fleet.stop_rep_agent(&host) {
+                    Ok(())
+                } else {
+                    Err(self.wrong(law, "there is nothing of the kind", vec![host]))
+                }
             }
             Step::Agent(misbehaves) => self.agent(law, misbehaves).await,
             Step::Api(misbehaves) => self.api(law, misbehaves),

@@ -293,6 +293,6 @@ fn short(hosts: &[String]) -> String {
 
 /// The pod's name in its host name.
 #[must_use]
-pub fn short_host(host: &str) -> &str {
+fn short_host(host: &str) -> &str {
     host.split('.').next().unwrap_or(host)
 }
