@@ -14,8 +14,8 @@ use crate::events::Happening;
 use crate::view::{PeerState, RepState};
 use crate::world::{Due, World};
 
-/// Bytes of a log file, for the fail threshold.
-const LOG_FILE_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of a log file.
+pub(crate) const LOG_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 impl World {
     /// Follows up any change: contact gained or lost, states that have to move.

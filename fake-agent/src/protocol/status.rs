@@ -9,12 +9,11 @@ use super::reply::Reply;
 use super::request::Params;
 use crate::model::container::{Contact, Container, Loaded};
 use crate::model::database::Database;
+use crate::model::replication::LOG_FILE_BYTES;
 use crate::model::scheme::{ReturnService, Scheme};
 use crate::options::PeerView;
 use crate::view::{DatabaseState, PeerState, RepState};
 use crate::world::World;
-
-const LOG_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

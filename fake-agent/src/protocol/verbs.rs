@@ -23,6 +23,8 @@ pub(crate) struct Order {
     pub form: Params,
     pub request_id: Option<String>,
     pub begun: tokio::time::Instant,
+    /// The script's delay, on top of the verb's own time.
+    pub slow: Duration,
     pub faults: Vec<Fault>,
     pub reply: oneshot::Sender<Reply>,
 }
@@ -137,7 +139,7 @@ impl World {
                 let delay = verb.map_or(self.options.durations.other, |verb| {
                     verb.duration(&self.options.durations)
                 });
-                self.after(delay, Due::Finish(Box::new(order)));
+                self.after(delay + order.slow, Due::Finish(Box::new(order)));
             }
         }
     }
@@ -228,5 +230,20 @@ impl World {
         let failed = form.get("standbyDNSName");
         let failed = failed.ok_or_else(|| TtError::other("repStateSave needs standbyDNSName"))?;
         self.save_peer_failed(host, failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_is_found_by_its_name() {
+        assert_eq!(Verb::ALL.len(), 31);
+        for verb in Verb::ALL {
+            assert_eq!(Verb::parse(verb.name()), Some(*verb));
+        }
+        assert_eq!(Verb::parse("setSubStartStart"), Some(Verb::SetSubStateStart));
+        assert_eq!(Verb::parse("setactive"), None, "names are case-sensitive");
     }
 }

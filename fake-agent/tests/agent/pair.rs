@@ -326,3 +326,47 @@ async fn pause_holds_updates_back_until_start() {
     pass(100).await;
     assert!(lab.fleet.holds(HOSTS[1], ack.id));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_fail_threshold_declares_a_lagging_standby_failed() {
+    let options = FleetOptions { commit_bytes: 64 << 20, ..FleetOptions::default() };
+    let lab = Lab::with(options, &[]).await;
+    for verb in ["startDaemon", "createDb", "openDb"] {
+        lab.ok(0, verb).await;
+    }
+    let text = statement("NO RETURN").replace("FAILTHRESHOLD 0", "FAILTHRESHOLD 2");
+    lab.post_as(0, 0, "createRepScheme", &[("repCreateStatement", &text)]).await;
+    lab.ok(1, "startDaemon").await;
+    lab.rebuild(1, 0).await;
+    lab.fleet.links().cut(HOSTS[0], HOSTS[1]);
+    let app = App::new(&lab.fleet);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        app.commit(HOSTS[0]).await.unwrap();
+        told.push(lab.fleet.view(HOSTS[0]).unwrap().peer);
+    }
+    let start = Some(PeerState::Start);
+    assert_eq!(told, [start, start, Some(PeerState::Failed)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn latency_delays_what_the_standby_vouches_for() {
+    let lab = Lab::new().await;
+    lab.pair("RETURN RECEIPT").await;
+    lab.fleet.links().set_latency(HOSTS[0], HOSTS[1], Duration::from_millis(300));
+    lab.fleet.links().set_latency(HOSTS[1], HOSTS[0], Duration::from_millis(200));
+    let began = tokio::time::Instant::now();
+    App::new(&lab.fleet).commit(HOSTS[0]).await.unwrap();
+    assert_eq!(began.elapsed().as_millis(), 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalidated_database_reads_transitioning_while_a_process_holds_it() {
+    let lab = Lab::new().await;
+    lab.pair("NO RETURN").await;
+    lab.fleet.invalidate(HOSTS[0], true);
+    let status = lab.get(0).await;
+    assert!(status["ttStatus"]["db info"][0]["obsolete info"].is_array(), "{status}");
+    lab.fleet.release(HOSTS[0]);
+    assert_eq!(lab.get(0).await["errno"], 707);
+}
