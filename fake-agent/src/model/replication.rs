@@ -44,7 +44,7 @@ impl World {
                 loaded.contact = Contact::LostAt(now);
                 loaded.stream = None;
             }
-            (false, Contact::Never | Contact::LostAt(_)) => loaded.stream = None,
+            (false, Contact::Never | Contact::LostAt(_)) => {}
         }
     }
 

@@ -29,6 +29,9 @@ pub(crate) struct Order {
     pub reply: oneshot::Sender<Reply>,
 }
 
+/// From the answer to `die` until the end: time for the answer to get out.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 macro_rules! verbs {
     ($($variant:ident = $($name:literal)|+,)*) => {
         /// Every verb the agent knows.
@@ -214,8 +217,7 @@ impl World {
             }
             Verb::Die => {
                 let (host, generation) = (order.host.clone(), order.generation);
-                let soon = Duration::from_millis(1);
-                self.after(soon, Due::Exit { host, generation, code: 0 });
+                self.after(LAST_WORDS, Due::Exit { host, generation, code: 0 });
                 Reply::ok()
             }
         }

@@ -370,3 +370,43 @@ async fn an_invalidated_database_reads_transitioning_while_a_process_holds_it() 
     lab.fleet.release(HOSTS[0]);
     assert_eq!(lab.get(0).await["errno"], 707);
 }
+
+#[tokio::test(start_paused = true)]
+async fn twosafe_commits_at_the_same_time_are_told_apart() {
+    let lab = Lab::new().await;
+    lab.pair("RETURN TWOSAFE").await;
+    let app = App::new(&lab.fleet);
+    let commits = (0..5).map(|_| app.commit(HOSTS[0]));
+    let acks = futures::future::join_all(commits).await;
+    let lsns: Vec<u64> = acks.into_iter().map(|ack| ack.unwrap().id.lsn).collect();
+    assert_eq!(lsns, [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_position_is_not_taken_for_the_commit_that_gets_it_next() {
+    let options = FleetOptions { durable: false, ..FleetOptions::default() };
+    let mut lab = Lab::with(options, &[]).await;
+    for verb in ["startDaemon", "createDb", "openDb"] {
+        lab.ok(0, verb).await;
+    }
+    let app = App::new(&lab.fleet);
+    let lost = app.commit(HOSTS[0]).await.unwrap();
+    lab.restart(0).await;
+    for verb in ["startDaemon", "loadDb", "openDb"] {
+        lab.ok(0, verb).await;
+    }
+    let next = app.commit(HOSTS[0]).await.unwrap();
+    assert_eq!(next.id.lsn, lost.id.lsn);
+    assert_eq!(app.lost_acknowledged(&[HOSTS[0]]), [lost]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_is_on_disk_before() {
+    let options = FleetOptions { durable: false, ..FleetOptions::default() };
+    let mut lab = Lab::with(options, &[]).await;
+    lab.pair("RETURN RECEIPT").await;
+    let app = App::new(&lab.fleet);
+    app.commit(HOSTS[0]).await.unwrap();
+    lab.restart(0).await;
+    assert!(app.lost_acknowledged(&[HOSTS[0]]).is_empty(), "the standby is never ahead");
+}
