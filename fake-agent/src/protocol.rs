@@ -65,6 +65,7 @@ impl Treatment {
                 | Fault::Lie(_)
                 | Fault::RejectTask(_)
                 | Fault::FailTask(..)
+                | Fault::SlowTask(_)
                 | Fault::StuckTask
                 | Fault::ForgetTask => treatment.change.push(fault),
                 Fault::LoseReply | Fault::CrashAfter => treatment.after = Some(fault),

@@ -51,6 +51,8 @@ pub enum Fault {
     RejectTask(u16),
     /// An asynchronous verb is taken, and its task ends with this error.
     FailTask(i64, String),
+    /// An asynchronous verb is taken, and its task takes so much longer.
+    SlowTask(Duration),
     /// An asynchronous verb is taken, and its task never ends.
     StuckTask,
     /// A poll is answered as if the task were unknown.
