@@ -1,0 +1,162 @@
+//! Lenient reading of JSON: missing, null and mistyped members are absent, never an error.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// The members of a JSON object, as far as they can be read.
+#[derive(Clone, Copy)]
+pub(super) struct Members<'a>(Option<&'a Map<String, Value>>);
+
+impl<'a> Members<'a> {
+    /// The members of `value`; of anything but an object, none.
+    pub(super) fn of(value: &'a Value) -> Self {
+        Self(value.as_object())
+    }
+
+    /// The member `name`, unless it is missing or null. The exact spelling wins over another case.
+    pub(super) fn get(self, name: &str) -> Option<&'a Value> {
+        let map = self.0?;
+        let other_case = || map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        let value = map.get(name).or_else(|| other_case().map(|(_, value)| value))?;
+        (!value.is_null()).then_some(value)
+    }
+
+    /// The members of the object `name`; none if it is not there.
+    pub(super) fn object(self, name: &str) -> Self {
+        Self(self.get(name).and_then(Value::as_object))
+    }
+
+    /// Whether the object is there at all.
+    pub(super) fn exists(self) -> bool {
+        self.0.is_some()
+    }
+
+    /// A text; a number or a truth value is taken as its spelling.
+    pub(super) fn text(self, name: &str) -> Option<String> {
+        self.get(name).and_then(as_text)
+    }
+
+    /// A text that says something.
+    pub(super) fn word(self, name: &str) -> Option<String> {
+        self.text(name).filter(|text| !text.trim().is_empty())
+    }
+
+    /// A whole number; a fraction is rounded half up, a text is read.
+    pub(super) fn int(self, name: &str) -> Option<i64> {
+        self.get(name).and_then(as_int)
+    }
+
+    /// A truth value; a number is true when it is not 0, a text when it says so.
+    pub(super) fn flag(self, name: &str) -> Option<bool> {
+        match self.get(name)? {
+            Value::Bool(flag) => Some(*flag),
+            Value::Number(number) => number.as_f64().map(|number| number != 0.0),
+            Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+                "true" | "yes" | "1" => Some(true),
+                "false" | "no" | "0" => Some(false),
+                _ => None,
+            },
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+
+    /// A list.
+    pub(super) fn list(self, name: &str) -> Option<&'a [Value]> {
+        self.get(name)?.as_array().map(Vec::as_slice)
+    }
+
+    /// Lines of text: a list of them, or one text cut at its line ends.
+    pub(super) fn lines(self, name: &str) -> Vec<String> {
+        match self.get(name) {
+            Some(Value::Array(lines)) => lines.iter().filter_map(as_text).collect(),
+            Some(Value::String(text)) => text.lines().map(str::to_owned).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A map of texts; what is not a text is taken as its spelling, what has none is left out.
+    pub(super) fn texts(self, name: &str) -> BTreeMap<String, String> {
+        let members = self.get(name).and_then(Value::as_object).into_iter().flatten();
+        members.filter_map(|(key, value)| Some((key.clone(), as_text(value)?))).collect()
+    }
+}
+
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn as_int(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64().or_else(|| rounded(number.as_f64()?)),
+        Value::String(text) => {
+            let text = text.trim();
+            text.parse().ok().or_else(|| rounded(text.parse().ok()?))
+        }
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn rounded(number: f64) -> Option<i64> {
+    // The cast saturates, so a number beyond i64 ("no limit", in some cgroup files) stays huge.
+    number.is_finite().then(|| (number + 0.5).floor() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_member_is_found_in_either_case_but_the_exact_spelling_wins() {
+        let value = json!({"Errno": 9, "rc": 1, "Rc": 2, "nothing": null});
+        let members = Members::of(&value);
+        assert_eq!(members.int("errno"), Some(9));
+        assert_eq!(members.int("rc"), Some(1));
+        assert_eq!(members.int("Rc"), Some(2));
+        assert!(members.get("nothing").is_none());
+        assert!(Members::of(&json!([1])).get("errno").is_none());
+    }
+
+    #[rstest::rstest]
+    #[case(json!(7), Some(7))]
+    #[case(json!("7"), Some(7))]
+    #[case(json!(0.5), Some(1))]
+    #[case(json!(2.49), Some(2))]
+    #[case(json!("2.5"), Some(3))]
+    #[case(json!(u64::MAX), Some(i64::MAX))]
+    #[case(json!("x"), None)]
+    #[case(json!(true), None)]
+    #[case(json!([7]), None)]
+    fn numbers(#[case] value: Value, #[case] expected: Option<i64>) {
+        assert_eq!(Members::of(&json!({"n": value})).int("n"), expected);
+    }
+
+    #[rstest::rstest]
+    #[case(json!(true), Some(true))]
+    #[case(json!(0), Some(false))]
+    #[case(json!("Yes"), Some(true))]
+    #[case(json!("maybe"), None)]
+    #[case(json!({}), None)]
+    fn flags(#[case] value: Value, #[case] expected: Option<bool>) {
+        assert_eq!(Members::of(&json!({"f": value})).flag("f"), expected);
+    }
+
+    #[test]
+    fn maps_take_numbers_and_leave_out_what_is_no_text() {
+        let value = json!({"m": {"a": 1, "b": "x", "c": null, "d": []}, "l": "one\ntwo"});
+        let members = Members::of(&value);
+        assert_eq!(
+            members.texts("m").into_iter().collect::<Vec<_>>(),
+            [("a".into(), "1".into()), ("b".into(), "x".into())]
+        );
+        assert_eq!(members.lines("l"), ["one", "two"]);
+        assert!(members.lines("m").is_empty());
+    }
+}
