@@ -180,7 +180,6 @@ impl World {
             database.history.extend_to(end);
             database.flushed = database.flushed.max(end);
             database.log_dropped = false;
-            loaded.reserved = loaded.reserved.max(end);
             if let Some(stream) = &mut loaded.stream {
                 stream.caught_up = true;
             }

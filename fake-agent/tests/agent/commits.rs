@@ -145,3 +145,35 @@ async fn what_was_sent_is_on_disk_before() {
     lab.restart(0).await;
     assert!(app.lost_acknowledged(&[HOSTS[0]]).is_empty(), "the standby is never ahead");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_twosafe_commit_goes_on_when_the_standby_comes_back_in_time() {
+    let lab = Lab::new().await;
+    lab.pair("RETURN TWOSAFE").await;
+    let app = App::new(&lab.fleet);
+    lab.fleet.links().cut(HOSTS[0], HOSTS[1]);
+    let heal = async {
+        pass(4000).await;
+        lab.fleet.links().heal(HOSTS[0], HOSTS[1]);
+    };
+    let (ack, ()) = tokio::join!(app.commit(HOSTS[0]), heal);
+    let ack = ack.unwrap();
+    assert_eq!(ack.service, Service::Twosafe);
+    assert!(HOSTS.iter().all(|host| lab.fleet.holds(host, ack.id)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn losing_the_role_ends_waiting_commits() {
+    let mut lab = Lab::new().await;
+    lab.pair("RETURN TWOSAFE").await;
+    lab.running[1] = None;
+    let app = App::new(&lab.fleet);
+    let began = tokio::time::Instant::now();
+    let deactivate = async {
+        pass(1000).await;
+        lab.ok(0, "repDeactivate").await;
+    };
+    let (commit, ()) = tokio::join!(app.commit(HOSTS[0]), deactivate);
+    assert!(matches!(commit, Err(CommitError::ConnectionLost(_))), "{commit:?}");
+    assert!(began.elapsed() < Duration::from_secs(2));
+}

@@ -282,3 +282,55 @@ async fn promoting_a_standby_in_contact_with_its_active_throws_the_active_out() 
     assert_eq!(lab.get(0).await["errno"], 707);
     assert!(lab.fleet.writable(HOSTS[1]) && lab.fleet.holds(HOSTS[1], ack.id));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_with_commits_of_a_later_activation_is_not_taken_back() {
+    let mut lab = Lab::new().await;
+    lab.pair("NO RETURN").await;
+    lab.fleet.links().cut(HOSTS[0], HOSTS[1]);
+    lab.ok(1, "repStateSetActive").await;
+    let trapped = App::new(&lab.fleet).commit(HOSTS[1]).await.unwrap();
+    lab.restart(1).await;
+    lab.fleet.links().heal(HOSTS[0], HOSTS[1]);
+    for verb in ["startDaemon", "loadDb", "startRepAgent"] {
+        lab.ok(1, verb).await;
+    }
+    pass(5000).await;
+    assert_eq!(lab.get(1).await["repState"], "IDLE");
+    assert!(!lab.fleet.holds(HOSTS[0], trapped.id) && lab.fleet.writable(HOSTS[0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_copy_makes_its_source_read_start_at_once() {
+    let lab = Lab::new().await;
+    lab.pair("NO RETURN").await;
+    lab.ok(1, "destroyDb").await;
+    pass(3000).await;
+    assert_eq!(lab.get(0).await["repPeerPState"], "stop");
+    lab.duplicate(1, 0).await;
+    assert_eq!(lab.get(0).await["repPeerPState"], "start");
+}
+
+#[tokio::test(start_paused = true)]
+async fn catching_up_brings_the_ping_along() {
+    let mut lab = Lab::new().await;
+    lab.pair("NO RETURN").await;
+    lab.restart(1).await;
+    let latest = lab.get(0).await["newId"].clone();
+    for verb in ["startDaemon", "loadDb", "startRepAgent"] {
+        lab.ok(1, verb).await;
+    }
+    pass(1000).await;
+    assert_eq!(lab.get(1).await["newId"], latest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_container_of_the_same_name_kills_the_first() {
+    let lab = Lab::new().await;
+    lab.pair("NO RETURN").await;
+    let first = lab.running[0].as_ref().unwrap();
+    let second = lab.fleet.start(fake_agent::ContainerSpec::new(HOSTS[0], "tt-sample-0"));
+    assert!(!first.alive() && second.alive());
+    assert_eq!(first.ended().await, 137);
+    assert_eq!(lab.fleet.view(HOSTS[0]).unwrap().database, DatabaseState::Unloaded);
+}
