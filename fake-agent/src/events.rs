@@ -12,7 +12,7 @@ use crate::view::CopyReport;
 pub struct Event {
     /// When, on tokio's clock.
     pub at: Instant,
-    /// The host (pod FQDN) it happened on.
+    /// The host (pod FQDN) it happened on; empty for the loss of a volume that nobody used.
     pub host: String,
     /// What.
     pub what: Happening,

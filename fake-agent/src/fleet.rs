@@ -27,7 +27,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// An empty world.
+    /// An empty world. Make it inside the tokio runtime it lives in: its time begins now.
     #[must_use]
     pub fn new(options: FleetOptions) -> Self {
         let shared = Shared::new(options);

@@ -65,6 +65,7 @@ impl Treatment {
                 | Fault::Lie(_)
                 | Fault::RejectTask(_)
                 | Fault::FailTask(..)
+                | Fault::SlowTask(_)
                 | Fault::StuckTask
                 | Fault::ForgetTask => treatment.change.push(fault),
                 Fault::LoseReply | Fault::CrashAfter => treatment.after = Some(fault),
@@ -133,17 +134,16 @@ impl Agent {
         let Some(treatment) = self.alive(|world| received(world, &self.host, &call)) else {
             return Outcome::Refused;
         };
-        if !treatment.slow.is_zero() {
-            tokio::time::sleep(treatment.slow).await;
-        }
         if let Some(fault) = treatment.before {
+            pause(treatment.slow).await;
             return self.strike_before(fault);
         }
         if !self.authorised(request) {
+            pause(treatment.slow).await;
             let denied = Reply::failed(401, "authentication failed").with_status(401);
             return Outcome::Response(denied.render(None).with_challenge());
         }
-        let Some(mut reply) = self.perform(call, &treatment.change).await else {
+        let Some(mut reply) = self.perform(call, treatment.slow, &treatment.change).await else {
             return Outcome::Closed;
         };
         match treatment.after {
@@ -188,15 +188,15 @@ impl Agent {
         .unwrap_or(false)
     }
 
-    /// The right answer; `None` if the container ended before.
-    async fn perform(&self, call: Call, faults: &[Fault]) -> Option<Reply> {
+    /// The right answer, so much later; `None` if the container ended before.
+    async fn perform(&self, call: Call, slow: Duration, faults: &[Fault]) -> Option<Reply> {
         match call {
             Call::Get { query } => {
-                self.take(|durations| durations.get).await?;
+                self.take_a_look(slow).await?;
                 self.alive(|world| status::get(world, &self.host, &query))
             }
             Call::Poll { id } => {
-                self.take(|durations| durations.get).await?;
+                self.take_a_look(slow).await?;
                 if faults.contains(&Fault::ForgetTask) {
                     return Some(tasks::unknown());
                 }
@@ -213,6 +213,7 @@ impl Agent {
                         form,
                         request_id,
                         begun: world.now,
+                        slow,
                         faults,
                         reply: sender,
                     };
@@ -224,12 +225,16 @@ impl Agent {
         }
     }
 
-    async fn take(&self, which: impl FnOnce(&crate::options::Durations) -> Duration) -> Option<()> {
-        let duration = self.alive(|world| which(&world.options.durations))?;
-        if !duration.is_zero() {
-            tokio::time::sleep(duration).await;
-        }
+    async fn take_a_look(&self, slow: Duration) -> Option<()> {
+        let duration = self.alive(|world| world.options.durations.get)?;
+        pause(duration + slow).await;
         Some(())
+    }
+}
+
+async fn pause(duration: Duration) {
+    if !duration.is_zero() {
+        tokio::time::sleep(duration).await;
     }
 }
 

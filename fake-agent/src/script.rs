@@ -26,8 +26,8 @@ pub enum On {
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// Connection refused. With `On::Any` the port is closed as long as the rule lives; otherwise
-    /// the connection of the request is closed without an effect.
+    /// Connection refused. With `On::Any` and no number of times the port is closed as long as the
+    /// rule lives; otherwise the connection of each such request is closed without an effect.
     Refuse,
     /// The request is taken, and never answered; no effect.
     Hang,
@@ -51,6 +51,8 @@ pub enum Fault {
     RejectTask(u16),
     /// An asynchronous verb is taken, and its task ends with this error.
     FailTask(i64, String),
+    /// An asynchronous verb is taken, and its task takes so much longer.
+    SlowTask(Duration),
     /// An asynchronous verb is taken, and its task never ends.
     StuckTask,
     /// A poll is answered as if the task were unknown.
@@ -147,9 +149,10 @@ impl Rules {
 
     /// The port is closed.
     pub(crate) fn refuses(&self) -> bool {
-        self.rules
-            .iter()
-            .any(|(_, rule)| rule.on == On::Any && rule.fault == Fault::Refuse && rule.skip == 0)
+        self.rules.iter().any(|(_, rule)| {
+            let always = rule.skip == 0 && rule.times.is_none();
+            always && rule.on == On::Any && rule.fault == Fault::Refuse
+        })
     }
 }
 

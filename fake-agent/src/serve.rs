@@ -153,6 +153,7 @@ where
         async move { respond(&agent, request).await }
     });
     let connection = hyper::server::conn::http1::Builder::new()
+        .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = connection {

@@ -125,8 +125,7 @@ impl World {
         let Some((loaded, database)) = self.both_mut(host) else { return false };
         loaded.waiters.retain(|waiter| waiter.id != id);
         let local = loaded.state == RepState::Active
-            && database.scheme.as_ref().is_some_and(|scheme| scheme.local_commit)
-            && database.history.id_at(id.lsn) == id;
+            && database.scheme.as_ref().is_some_and(|scheme| scheme.local_commit);
         if local {
             self.commit_locally(host, id.lsn);
         }

@@ -14,8 +14,8 @@ use crate::events::Happening;
 use crate::view::{PeerState, RepState};
 use crate::world::{Due, World};
 
-/// Bytes of a log file, for the fail threshold.
-const LOG_FILE_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of a log file.
+pub(crate) const LOG_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 impl World {
     /// Follows up any change: contact gained or lost, states that have to move.
@@ -44,7 +44,7 @@ impl World {
                 loaded.contact = Contact::LostAt(now);
                 loaded.stream = None;
             }
-            (false, Contact::Never | Contact::LostAt(_)) => loaded.stream = None,
+            (false, Contact::Never | Contact::LostAt(_)) => {}
         }
     }
 
@@ -180,7 +180,6 @@ impl World {
             database.history.extend_to(end);
             database.flushed = database.flushed.max(end);
             database.log_dropped = false;
-            loaded.reserved = loaded.reserved.max(end);
             if let Some(stream) = &mut loaded.stream {
                 stream.caught_up = true;
             }

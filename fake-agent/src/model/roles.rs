@@ -56,25 +56,26 @@ impl World {
         Ok(())
     }
 
-    /// `ttRepStateSet('ACTIVE')` with the replication agent left running.
+    /// `ttRepStateSet('ACTIVE')` with the replication agent left running. A STANDBY may always:
+    /// its agent is stopped for it, so it cannot know whether the other is ACTIVE still.
     pub(crate) fn set_active(&mut self, host: &str) -> TtResult {
         self.need_loaded(host)?;
-        let refuse = |text: &str| Err(TtError::tt(8158, text));
         let Some((loaded, database)) = self.both_mut(host) else { return Ok(()) };
         if database.scheme.is_none() {
             return Err(TtError::tt(8191, "This store is not involved in a replication scheme"));
         }
-        let fresh_pair = database.activation == 0;
-        match (loaded.state, database.role) {
-            (RepState::Active, _) => return self.set_rep_agent(host, true),
-            (RepState::Standby, _) | (RepState::Idle, RepState::Active) => {}
-            (RepState::Idle, _) if fresh_pair => {}
-            (state @ (RepState::Idle | RepState::Failed | RepState::Recovering), _) => {
-                return refuse(&format!("ttRepStateSet: not allowed in state {}", state.as_str()));
+        let eligible = database.activation == 0 || database.role == RepState::Active;
+        let state = loaded.state;
+        match state {
+            RepState::Active => return self.set_rep_agent(host, true),
+            RepState::Standby => {}
+            RepState::Idle if eligible && !self.peer_is_active(host) => {}
+            RepState::Idle | RepState::Failed | RepState::Recovering => {
+                return Err(TtError::tt(
+                    8158,
+                    &format!("ttRepStateSet: not allowed in state {}", state.as_str()),
+                ));
             }
-        }
-        if self.peer_is_active(host) {
-            return refuse("ttRepStateSet: the other store of the pair is ACTIVE");
         }
         let lineage = self.fresh();
         if let Some((loaded, database)) = self.both_mut(host) {

@@ -1,178 +1,22 @@
 //! The answer to `GET /agent`, type-exact: what is not known or not so is left out, because
 //! clients test some fields for presence only.
 
-use std::collections::BTreeMap;
+mod fields;
 
-use serde::Serialize;
+use fields::{
+    CacheGroup, Cgroup, Connection, DatabasePart, DbInfo, Instance, Obsolete, Process, Status,
+    TtStatus,
+};
 
 use super::reply::Reply;
 use super::request::Params;
 use crate::model::container::{Contact, Container, Loaded};
 use crate::model::database::Database;
+use crate::model::replication::LOG_FILE_BYTES;
 use crate::model::scheme::{ReturnService, Scheme};
 use crate::options::PeerView;
 use crate::view::{DatabaseState, PeerState, RepState};
 use crate::world::World;
-
-const LOG_FILE_BYTES: u64 = 64 * 1024 * 1024;
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Status<'a> {
-    json_ver: u8,
-    errno: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    errmsg: Option<&'static str>,
-    clock_sync: bool,
-    daemon_up: bool,
-    instance_exists: bool,
-    install_release: &'a str,
-    image_release: &'a str,
-    instance_type: &'static str,
-    quiescing: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    non_rep_upgrade_failed: bool,
-    admin_user_file: bool,
-    schema_file: bool,
-    cg_file: bool,
-    cache_user_file: bool,
-    cgroup_info: Cgroup,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upgrade_list: Option<String>,
-    tt_status: TtStatus<'a>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    database: Option<DatabasePart<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DatabasePart<'a> {
-    db_up: bool,
-    db_error: &'static str,
-    id: i64,
-    new_id: i64,
-    updatable: bool,
-    update_err: String,
-    rep_state: &'static str,
-    n_rep_schemes: u8,
-    rep_peer_p_state: &'static str,
-    behind_mb: u64,
-    behind_files: u64,
-    log_file_size: u64,
-    bookmark_lfn: u64,
-    bookmark_lfo: u64,
-    logholds_lfn: u64,
-    logholds_lfo: u64,
-    using_twosafe: bool,
-    disable_return: bool,
-    local_commit: bool,
-    n_cache_groups: usize,
-    cache_uid_pwd_set: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    cachegroups: Vec<CacheGroup<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    awt_behind_mb: Option<f32>,
-    monitor: BTreeMap<&'static str, String>,
-    configuration: BTreeMap<&'static str, String>,
-    system_stats: BTreeMap<&'static str, String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CacheGroup<'a> {
-    owner: &'static str,
-    name: &'a str,
-    refresh_mode: &'static str,
-    refresh_state: &'static str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Cgroup {
-    cgroup_version: u8,
-    memory_limit: u64,
-    memory_usage: u64,
-    memory_failcnt: u64,
-    node_huge_pages_total: u64,
-    node_huge_pages_free: u64,
-    node_anon_huge_pages: u64,
-}
-
-#[derive(Default, Serialize)]
-struct TtStatus<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server: Option<Process>,
-    #[serde(rename = "instance info", skip_serializing_if = "Option::is_none")]
-    instance: Option<Instance>,
-    #[serde(rename = "access by", skip_serializing_if = "Option::is_none")]
-    access: Option<&'static str>,
-    #[serde(rename = "db info", skip_serializing_if = "Option::is_none")]
-    databases: Option<Vec<DbInfo<'a>>>,
-}
-
-#[derive(Serialize)]
-struct Process {
-    pid: u64,
-    port: u16,
-}
-
-#[derive(Serialize)]
-struct Instance {
-    pid: u64,
-    port: u16,
-    name: &'static str,
-}
-
-#[derive(Serialize)]
-struct DbInfo<'a> {
-    #[serde(rename = "data store")]
-    data_store: String,
-    #[serde(rename = "# of conns")]
-    connections: usize,
-    #[serde(rename = "# of user conns")]
-    user_connections: usize,
-    shmkey: u64,
-    shmid: u64,
-    note: &'static str,
-    #[serde(rename = "plsql shmkey")]
-    plsql_shmkey: u64,
-    #[serde(rename = "plsql shmid")]
-    plsql_shmid: u64,
-    #[serde(rename = "plsql shmaddr")]
-    plsql_shmaddr: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    loading: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unloading: Option<bool>,
-    #[serde(rename = "obsolete info", skip_serializing_if = "Option::is_none")]
-    obsolete: Option<Vec<Obsolete>>,
-    #[serde(rename = "conn info")]
-    conn_info: Vec<Connection<'a>>,
-    open: &'static str,
-    #[serde(rename = "ram policy")]
-    ram_policy: &'static str,
-}
-
-#[derive(Serialize)]
-struct Obsolete {
-    name: &'static str,
-    context: u64,
-    process: u64,
-    r#type: &'static str,
-}
-
-#[derive(Serialize)]
-struct Connection<'a> {
-    #[serde(rename = "proc type")]
-    kind: &'a str,
-    pid: u64,
-    context: u64,
-    name: &'a str,
-    #[serde(rename = "conn id")]
-    id: u64,
-    #[serde(rename = "disconnect pending")]
-    disconnecting: bool,
-}
 
 /// Looks at a host as the agent does: on a writable database this adds a ping row.
 pub(crate) fn get(world: &mut World, host: &str, query: &Params) -> Reply {

@@ -1,5 +1,7 @@
 //! Asynchronous tasks: at most one at a time, remembered until the next or the container's end.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::reply::Reply;
@@ -78,7 +80,11 @@ impl World {
             ended: None,
             fate: Fate::of(&order.faults),
         };
-        let delay = self.task_duration(&order.host, &task);
+        let slower = order.faults.iter().filter_map(|fault| match fault {
+            Fault::SlowTask(delay) => Some(*delay),
+            _ => None,
+        });
+        let delay = self.task_duration(&order.host, &task) + slower.sum::<Duration>();
         if let Some(container) = self.containers.get_mut(&order.host) {
             container.task = Some(task);
         }
@@ -97,7 +103,7 @@ impl World {
         }
     }
 
-    fn task_duration(&self, host: &str, task: &Task) -> std::time::Duration {
+    fn task_duration(&self, host: &str, task: &Task) -> Duration {
         let durations = &self.options.durations;
         if task.verb != Verb::RepDuplicate {
             return durations.create_db;
@@ -109,7 +115,7 @@ impl World {
                 + database.history.end().saturating_mul(self.options.commit_bytes)
         });
         let rate = durations.duplicate_bytes_per_second.max(1);
-        durations.duplicate_base + std::time::Duration::from_secs_f64(bytes as f64 / rate as f64)
+        durations.duplicate_base + Duration::from_secs_f64(bytes as f64 / rate as f64)
     }
 
     /// A duplicate dies at once with its source or its daemon.

@@ -23,9 +23,14 @@ pub(crate) struct Order {
     pub form: Params,
     pub request_id: Option<String>,
     pub begun: tokio::time::Instant,
+    /// The script's delay, on top of the verb's own time.
+    pub slow: Duration,
     pub faults: Vec<Fault>,
     pub reply: oneshot::Sender<Reply>,
 }
+
+/// From the answer to `die` until the end: time for the answer to get out.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 macro_rules! verbs {
     ($($variant:ident = $($name:literal)|+,)*) => {
@@ -137,7 +142,7 @@ impl World {
                 let delay = verb.map_or(self.options.durations.other, |verb| {
                     verb.duration(&self.options.durations)
                 });
-                self.after(delay, Due::Finish(Box::new(order)));
+                self.after(delay + order.slow, Due::Finish(Box::new(order)));
             }
         }
     }
@@ -212,8 +217,7 @@ impl World {
             }
             Verb::Die => {
                 let (host, generation) = (order.host.clone(), order.generation);
-                let soon = Duration::from_millis(1);
-                self.after(soon, Due::Exit { host, generation, code: 0 });
+                self.after(LAST_WORDS, Due::Exit { host, generation, code: 0 });
                 Reply::ok()
             }
         }
@@ -228,5 +232,20 @@ impl World {
         let failed = form.get("standbyDNSName");
         let failed = failed.ok_or_else(|| TtError::other("repStateSave needs standbyDNSName"))?;
         self.save_peer_failed(host, failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_is_found_by_its_name() {
+        assert_eq!(Verb::ALL.len(), 31);
+        for verb in Verb::ALL {
+            assert_eq!(Verb::parse(verb.name()), Some(*verb));
+        }
+        assert_eq!(Verb::parse("setSubStartStart"), Some(Verb::SetSubStateStart));
+        assert_eq!(Verb::parse("setactive"), None, "names are case-sensitive");
     }
 }

@@ -3,6 +3,7 @@
 
 mod lab;
 
+mod commits;
 mod events;
 mod laws;
 mod pair;

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use fake_agent::{
-    App, CommitError, DatabaseState, FleetOptions, Happening, PeerState, RepState, Service,
-};
+use fake_agent::{App, DatabaseState, FleetOptions, Happening, PeerState, RepState};
 use rstest::rstest;
 
 use super::lab::{HOSTS, Lab, json, statement};
@@ -109,7 +107,6 @@ async fn of_two_actives_the_older_without_trapped_commits_becomes_standby() {
 async fn a_deactivated_active_follows_the_new_one() {
     let lab = Lab::new().await;
     lab.pair("NO RETURN").await;
-    assert_eq!(lab.post(1, "repStateSetActive").await["errno"], 8158, "the other is ACTIVE");
     lab.ok(0, "stopRepAgent").await;
     lab.ok(0, "repDeactivate").await;
     assert!(!lab.fleet.writable(HOSTS[0]));
@@ -166,90 +163,6 @@ async fn lost_contact_reads_stop_after_two_seconds_and_start_when_it_returns() {
     assert_eq!(lab.get(1).await["repState"], "STANDBY");
     lab.fleet.links().heal(HOSTS[0], HOSTS[1]);
     assert_eq!(lab.get(1).await["repPeerPState"], "start");
-}
-
-#[rstest]
-#[case::receipt("RETURN RECEIPT", Service::Receipt)]
-#[case::twosafe("RETURN TWOSAFE", Service::Twosafe)]
-#[case::none("NO RETURN", Service::Local)]
-#[tokio::test(start_paused = true)]
-async fn return_services_vouch(#[case] service: &str, #[case] expected: Service) {
-    let lab = Lab::new().await;
-    lab.pair(service).await;
-    let app = App::new(&lab.fleet);
-    let ack = app.commit(HOSTS[0]).await.unwrap();
-    assert_eq!(ack.service, expected);
-    let at_once = lab.fleet.holds(HOSTS[1], ack.id);
-    assert_eq!(at_once, expected != Service::Local);
-    assert!(lab.fleet.holds(HOSTS[0], ack.id));
-    assert!(matches!(app.commit(HOSTS[1]).await, Err(CommitError::Refused { errno: 16_265, .. })));
-}
-
-#[rstest]
-#[case::receipt("RETURN RECEIPT", true)]
-#[case::twosafe("RETURN TWOSAFE", false)]
-#[tokio::test(start_paused = true)]
-async fn without_the_standby_8170_after_ten_seconds(#[case] service: &str, #[case] kept: bool) {
-    let mut lab = Lab::new().await;
-    lab.pair(service).await;
-    lab.running[1] = None;
-    let app = App::new(&lab.fleet);
-    let began = tokio::time::Instant::now();
-    let Err(CommitError::ReturnTimeout(id)) = app.commit(HOSTS[0]).await else { panic!("no 8170") };
-    assert_eq!(began.elapsed().as_secs(), 10);
-    assert_eq!(lab.fleet.holds(HOSTS[0], id), kept);
-    assert!(app.acknowledged().is_empty());
-}
-
-#[rstest]
-#[case::local_commit("RETURN TWOSAFE LOCAL COMMIT ACTION COMMIT", 10)]
-#[case::disable_return("RETURN TWOSAFE DISABLE RETURN ALL 1", 0)]
-#[tokio::test(start_paused = true)]
-async fn degraded_twosafe_commits_alone(#[case] service: &str, #[case] seconds: u64) {
-    let mut lab = Lab::new().await;
-    lab.pair(service).await;
-    lab.running[1] = None;
-    let began = tokio::time::Instant::now();
-    let ack = App::new(&lab.fleet).commit(HOSTS[0]).await.unwrap();
-    assert_eq!((ack.service, began.elapsed().as_secs()), (Service::Local, seconds));
-    assert!(lab.fleet.holds(HOSTS[0], ack.id));
-}
-
-#[tokio::test(start_paused = true)]
-async fn declaring_the_standby_failed_releases_waiting_commits() {
-    let mut lab = Lab::new().await;
-    lab.pair("RETURN TWOSAFE").await;
-    lab.running[1] = None;
-    let app = App::new(&lab.fleet);
-    let waiting = tokio::spawn({
-        let app = app.clone();
-        async move { app.commit(HOSTS[0]).await }
-    });
-    pass(3000).await;
-    assert!(!waiting.is_finished());
-    lab.ok(0, "repStateSave").await;
-    assert_eq!(waiting.await.unwrap().unwrap().service, Service::Local);
-    assert_eq!(app.commit(HOSTS[0]).await.unwrap().service, Service::Local);
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_durable_commits_a_crash_loses_the_tail_nobody_got() {
-    let options = FleetOptions { durable: false, ..FleetOptions::default() };
-    let mut lab = Lab::with(options, &[]).await;
-    lab.active("NO RETURN").await;
-    let app = App::new(&lab.fleet);
-    let early = app.commit(HOSTS[0]).await.unwrap();
-    pass(300).await;
-    let late = app.commit(HOSTS[0]).await.unwrap();
-    lab.restart(0).await;
-    assert!(lab.fleet.holds(HOSTS[0], early.id));
-    assert_eq!(app.lost_acknowledged(&[HOSTS[0]]), [late]);
-    // The position is given out again, to another commit.
-    for verb in ["startDaemon", "loadDb", "repStateSetActive", "openDb"] {
-        lab.ok(0, verb).await;
-    }
-    let again = app.commit(HOSTS[0]).await.unwrap();
-    assert!(again.id.lsn == late.id.lsn && !lab.fleet.holds(HOSTS[0], late.id));
 }
 
 #[rstest]
@@ -325,4 +238,99 @@ async fn pause_holds_updates_back_until_start() {
     lab.ok(0, "setSubStartStart").await;
     pass(100).await;
     assert!(lab.fleet.holds(HOSTS[1], ack.id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_fail_threshold_declares_a_lagging_standby_failed() {
+    let options = FleetOptions { commit_bytes: 64 << 20, ..FleetOptions::default() };
+    let lab = Lab::with(options, &[]).await;
+    for verb in ["startDaemon", "createDb", "openDb"] {
+        lab.ok(0, verb).await;
+    }
+    let text = statement("NO RETURN").replace("FAILTHRESHOLD 0", "FAILTHRESHOLD 2");
+    lab.post_as(0, 0, "createRepScheme", &[("repCreateStatement", &text)]).await;
+    lab.ok(1, "startDaemon").await;
+    lab.rebuild(1, 0).await;
+    lab.fleet.links().cut(HOSTS[0], HOSTS[1]);
+    let app = App::new(&lab.fleet);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        app.commit(HOSTS[0]).await.unwrap();
+        told.push(lab.fleet.view(HOSTS[0]).unwrap().peer);
+    }
+    let start = Some(PeerState::Start);
+    assert_eq!(told, [start, start, Some(PeerState::Failed)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalidated_database_reads_transitioning_while_a_process_holds_it() {
+    let lab = Lab::new().await;
+    lab.pair("NO RETURN").await;
+    lab.fleet.invalidate(HOSTS[0], true);
+    let status = lab.get(0).await;
+    assert!(status["ttStatus"]["db info"][0]["obsolete info"].is_array(), "{status}");
+    lab.fleet.release(HOSTS[0]);
+    assert_eq!(lab.get(0).await["errno"], 707);
+}
+
+#[tokio::test(start_paused = true)]
+async fn promoting_a_standby_in_contact_with_its_active_throws_the_active_out() {
+    let lab = Lab::new().await;
+    lab.pair("NO RETURN").await;
+    let ack = App::new(&lab.fleet).commit(HOSTS[0]).await.unwrap();
+    lab.ok(1, "repStateSetActive").await;
+    assert_eq!(lab.get(0).await["errno"], 707);
+    assert!(lab.fleet.writable(HOSTS[1]) && lab.fleet.holds(HOSTS[1], ack.id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_with_commits_of_a_later_activation_is_not_taken_back() {
+    let mut lab = Lab::new().await;
+    lab.pair("NO RETURN").await;
+    lab.fleet.links().cut(HOSTS[0], HOSTS[1]);
+    lab.ok(1, "repStateSetActive").await;
+    let trapped = App::new(&lab.fleet).commit(HOSTS[1]).await.unwrap();
+    lab.restart(1).await;
+    lab.fleet.links().heal(HOSTS[0], HOSTS[1]);
+    for verb in ["startDaemon", "loadDb", "startRepAgent"] {
+        lab.ok(1, verb).await;
+    }
+    pass(5000).await;
+    assert_eq!(lab.get(1).await["repState"], "IDLE");
+    assert!(!lab.fleet.holds(HOSTS[0], trapped.id) && lab.fleet.writable(HOSTS[0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_copy_makes_its_source_read_start_at_once() {
+    let lab = Lab::new().await;
+    lab.pair("NO RETURN").await;
+    lab.ok(1, "destroyDb").await;
+    pass(3000).await;
+    assert_eq!(lab.get(0).await["repPeerPState"], "stop");
+    lab.duplicate(1, 0).await;
+    assert_eq!(lab.get(0).await["repPeerPState"], "start");
+}
+
+#[tokio::test(start_paused = true)]
+async fn catching_up_brings_the_ping_along() {
+    let mut lab = Lab::new().await;
+    lab.pair("NO RETURN").await;
+    lab.restart(1).await;
+    let latest = lab.get(0).await["newId"].clone();
+    for verb in ["startDaemon", "loadDb", "startRepAgent"] {
+        lab.ok(1, verb).await;
+    }
+    pass(1000).await;
+    assert_eq!(lab.get(1).await["newId"], latest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_container_of_the_same_name_kills_the_first() {
+    let lab = Lab::new().await;
+    lab.pair("NO RETURN").await;
+    let first = lab.running[0].as_ref().unwrap();
+    let second = lab.fleet.start(fake_agent::ContainerSpec::new(HOSTS[0], "tt-sample-0"));
+    assert!(!first.alive() && second.alive());
+    assert_eq!(first.ended().await, 137);
+    assert_eq!(lab.fleet.view(HOSTS[0]).unwrap().database, DatabaseState::Unloaded);
 }

@@ -116,3 +116,26 @@ async fn rules_may_come_before_the_container_and_outlive_it() {
     script.clear_all();
     assert_eq!(lab.get(1).await["jsonVer"], 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn refusing_some_requests_counts_them() {
+    let lab = Lab::new().await;
+    lab.fleet.script(HOSTS[0]).add(Rule::new(On::Any, Fault::Refuse).times(2));
+    for _ in 0..2 {
+        let request = http::Request::get("/agent").body(bytes::Bytes::new()).unwrap();
+        assert!(matches!(lab.send(0, request).await, Outcome::Closed));
+    }
+    assert_eq!(lab.get(0).await["jsonVer"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_verb_is_carried_out_though_the_client_gave_up() {
+    let lab = Lab::new().await;
+    let slow = Fault::Slow(Duration::from_secs(20));
+    lab.fleet.script(HOSTS[0]).add(Rule::new(On::Post, slow).times(1));
+    let order = lab.send(0, post_request(0, 0, "startDaemon", &[]));
+    assert!(tokio::time::timeout(Duration::from_secs(5), order).await.is_err());
+    assert!(!lab.fleet.view(HOSTS[0]).unwrap().daemon);
+    tokio::time::sleep(Duration::from_secs(16)).await;
+    assert!(lab.fleet.view(HOSTS[0]).unwrap().daemon);
+}

@@ -67,7 +67,7 @@ async fn run(at: At, verb: &str, more: &[(&str, &str)]) -> (Value, View) {
 #[case("createRepEpilog", [0, 0, 0, 0, 0, 0])]
 #[case("startRepAgent", [799, 833, 707, 8191, 0, 0])]
 #[case("stopRepAgent", [799, 833, 707, 0, 0, 0])]
-#[case("repStateSetActive", [799, 833, 707, 8191, 0, 8158])]
+#[case("repStateSetActive", [799, 833, 707, 8191, 0, 0])]
 #[case("repDeactivate", [799, 833, 707, 0, 0, 0])]
 #[case("repStateSave", [799, 833, 707, 1, 0, 1])]
 #[case("setSubStateStart", [799, 833, 707, 8191, 0, 0])]
