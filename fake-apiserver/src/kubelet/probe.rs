@@ -57,7 +57,7 @@ impl PodWorker {
         let alive = async {
             match &spec.liveness_probe {
                 Some(probe) => {
-                    drop(self.probe(spec, probe, since, |good| (!good).then_some(false)).await)
+                    self.probe(spec, probe, since, |good| (!good).then_some(false)).await;
                 }
                 None => std::future::pending().await,
             }

@@ -1,0 +1,6 @@
+//! Controllers and kubelets on the server, in virtual time.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod pods;
+mod sets;
+mod world;
