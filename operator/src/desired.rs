@@ -20,7 +20,7 @@ pub use names::{ObjectNames, Owner};
 pub use quantity::Bytes;
 
 use crate::crd::{Prometheus, TimesTenClassic, TtSpec};
-use quantity::bytes;
+use quantity::{bytes, processors};
 
 /// A mistake in the spec: the field, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -213,7 +213,7 @@ impl Desired {
         let owner = Owner::of(object)?;
         let template: PodTemplateSpec = read("template", object.spec.template.as_ref())?;
         pod_template::check(&template)?;
-        let rep_port = port("ttspec.repPort", tt.rep_port.unwrap_or(4444))?;
+        let rep_port = free_port("ttspec.repPort", tt.rep_port.unwrap_or(4444))?;
         let topology = topology(tt)?;
         Ok(Self {
             rep_create_statement: replication::statement(&owner, tt, rep_port),
@@ -233,7 +233,7 @@ impl Desired {
                 .collect::<Result<_, _>>()?,
             arch: arch(tt)?,
             daemon_log: tt.daemon_log_sidecar.unwrap_or(true),
-            exporter: exporter(tt)?,
+            exporter: exporter(tt, rep_port)?,
             rep_port,
             resources: resources(tt)?,
             metadata: Metadata {
@@ -248,14 +248,8 @@ impl Desired {
             read_only_root: tt.read_only_root_filesystem.unwrap_or(false),
             replication_tls: (tt.replication_cipher_suite.clone(), tt.replication_ssl_mandatory),
             timeouts: timeouts(tt),
-            fencing_policy: match tt.fencing_policy.as_deref() {
-                Some("Confirmed") => FencingPolicy::Confirmed,
-                _ => FencingPolicy::RouteFenced,
-            },
-            both_down_behavior: match tt.both_down_behavior.as_deref() {
-                Some("Manual") => BothDownBehavior::Manual,
-                _ => BothDownBehavior::Best,
-            },
+            fencing_policy: fencing_policy(tt)?,
+            both_down_behavior: both_down_behavior(tt)?,
             stop_managing: tt.stop_managing.clone().unwrap_or_default(),
             reexamine: tt.reexamine.clone().unwrap_or_default(),
             zz_test_info: tt.zz_test_info.clone(),
@@ -310,6 +304,28 @@ fn topology(tt: &TtSpec) -> Result<Topology, SpecProblem> {
     }
 }
 
+fn fencing_policy(tt: &TtSpec) -> Result<FencingPolicy, SpecProblem> {
+    match tt.fencing_policy.as_deref() {
+        None | Some("RouteFenced") => Ok(FencingPolicy::RouteFenced),
+        Some("Confirmed") => Ok(FencingPolicy::Confirmed),
+        Some(other) => {
+            let problem = format!("{other:?} is not known");
+            Err(SpecProblem::new("ttspec.fencingPolicy", problem, "write RouteFenced or Confirmed"))
+        }
+    }
+}
+
+fn both_down_behavior(tt: &TtSpec) -> Result<BothDownBehavior, SpecProblem> {
+    match tt.both_down_behavior.as_deref() {
+        None | Some("Best") => Ok(BothDownBehavior::Best),
+        Some("Manual") => Ok(BothDownBehavior::Manual),
+        Some(other) => {
+            let problem = format!("{other:?} is not known");
+            Err(SpecProblem::new("ttspec.bothDownBehavior", problem, "write Best or Manual"))
+        }
+    }
+}
+
 fn image(tt: &TtSpec) -> Result<String, SpecProblem> {
     tt.image.clone().filter(|image| !image.trim().is_empty()).ok_or_else(|| {
         let cure = "write the name of a TimesTen image, such as \
@@ -355,13 +371,18 @@ fn arch(tt: &TtSpec) -> Result<String, SpecProblem> {
 }
 
 /// The exporter is there when `publish` says so, or when anything else of it is given.
-fn exporter(tt: &TtSpec) -> Result<Option<Exporter>, SpecProblem> {
+fn exporter(tt: &TtSpec, rep_port: u16) -> Result<Option<Exporter>, SpecProblem> {
     let Some(prometheus) = &tt.prometheus else { return Ok(None) };
     let Prometheus { publish, port, limit_rate, cert_secret, .. } = prometheus;
     if *publish == Some(false) {
         return Ok(None);
     }
     bytes("ttspec.exporterMemoryRequest", &tt.exporter_memory_request)?;
+    processors("ttspec.exporterCPURequest", &tt.exporter_cpu_request)?;
+    if free_port("ttspec.prometheus.port", *port)? == rep_port {
+        let problem = format!("{port} is the port of replication");
+        return Err(SpecProblem::new("ttspec.prometheus.port", problem, "write another port"));
+    }
     Ok(Some(Exporter {
         port: *port,
         limit_rate: *limit_rate,
@@ -374,6 +395,10 @@ fn exporter(tt: &TtSpec) -> Result<Option<Exporter>, SpecProblem> {
 fn resources(tt: &TtSpec) -> Result<Resources, SpecProblem> {
     let database = tt.database_memory_size.as_deref();
     bytes("ttspec.daemonLogMemoryRequest", &tt.daemon_log_memory_request)?;
+    processors("ttspec.daemonLogCPURequest", &tt.daemon_log_cpu_request)?;
+    if let Some(cpu) = &tt.database_cpu_request {
+        processors("ttspec.databaseCPURequest", cpu)?;
+    }
     Ok(Resources {
         automatic: tt.automatic_memory_requests,
         database: database.map(|size| bytes("ttspec.databaseMemorySize", size)).transpose()?,
@@ -409,9 +434,12 @@ fn timeouts(tt: &TtSpec) -> Timeouts {
     }
 }
 
-fn port(field: &str, number: i32) -> Result<u16, SpecProblem> {
-    u16::try_from(number).ok().filter(|port| *port >= 1024).ok_or_else(|| {
-        let cure = "write a port from 1024 to 65535";
+/// A port that TimesTen has not taken for its agent, its daemon or client/server.
+fn free_port(field: &str, number: i32) -> Result<u16, SpecProblem> {
+    const TAKEN: [u16; 3] = [8443, 6624, 6625];
+    let free = |port: &u16| *port >= 1024 && !TAKEN.contains(port);
+    u16::try_from(number).ok().filter(free).ok_or_else(|| {
+        let cure = "write a port from 1024 to 65535 that is not 6624, 6625 or 8443";
         SpecProblem::new(field, format!("{number} is no port that can be used"), cure)
     })
 }
