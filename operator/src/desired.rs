@@ -4,11 +4,12 @@
 
 mod names;
 mod pod_template;
+mod policy;
 mod quantity;
 mod replication;
+mod timeouts;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -17,7 +18,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use names::{ObjectNames, Owner};
+pub use policy::{BothDownBehavior, FencingPolicy};
 pub use quantity::Bytes;
+pub use timeouts::Timeouts;
 
 use crate::crd::{Prometheus, TimesTenClassic, TtSpec};
 use quantity::{bytes, processors};
@@ -164,45 +167,6 @@ pub struct Metadata {
     pub secrets: Vec<String>,
 }
 
-/// How long to be patient. `None`: without limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Between two looks at a healthy pair.
-    pub polling: Duration,
-    /// With an agent that is silent.
-    pub unreachable: Duration,
-    /// With a passing database or replication state.
-    pub rep_state: Duration,
-    /// To connect to an agent.
-    pub tcp: Option<Duration>,
-    /// For the TLS handshake.
-    pub tls: Option<Duration>,
-    /// For a whole GET.
-    pub get: Option<Duration>,
-    /// For a whole POST.
-    pub post: Option<Duration>,
-    /// For an asynchronous task.
-    pub task: Option<Duration>,
-}
-
-/// When an active that cannot be asked may be replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FencingPolicy {
-    /// When clients are no longer sent there and its peer has lost touch with it.
-    RouteFenced,
-    /// Only when its end is confirmed.
-    Confirmed,
-}
-
-/// What happens when both databases fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BothDownBehavior {
-    /// The better one is brought up.
-    Best,
-    /// A human decides.
-    Manual,
-}
-
 impl Desired {
     /// Believes the spec of an object.
     ///
@@ -247,9 +211,9 @@ impl Desired {
             readiness_probe: tt.create_as_readiness_probe.unwrap_or(true),
             read_only_root: tt.read_only_root_filesystem.unwrap_or(false),
             replication_tls: (tt.replication_cipher_suite.clone(), tt.replication_ssl_mandatory),
-            timeouts: timeouts(tt),
-            fencing_policy: fencing_policy(tt)?,
-            both_down_behavior: both_down_behavior(tt)?,
+            timeouts: Timeouts::of(tt),
+            fencing_policy: policy::fencing(tt)?,
+            both_down_behavior: policy::both_down(tt)?,
             stop_managing: tt.stop_managing.clone().unwrap_or_default(),
             reexamine: tt.reexamine.clone().unwrap_or_default(),
             zz_test_info: tt.zz_test_info.clone(),
@@ -301,28 +265,6 @@ fn topology(tt: &TtSpec) -> Result<Topology, SpecProblem> {
             format!("{other:?} is not known"),
             "write activeStandbyPair or none",
         )),
-    }
-}
-
-fn fencing_policy(tt: &TtSpec) -> Result<FencingPolicy, SpecProblem> {
-    match tt.fencing_policy.as_deref() {
-        None | Some("RouteFenced") => Ok(FencingPolicy::RouteFenced),
-        Some("Confirmed") => Ok(FencingPolicy::Confirmed),
-        Some(other) => {
-            let problem = format!("{other:?} is not known");
-            Err(SpecProblem::new("ttspec.fencingPolicy", problem, "write RouteFenced or Confirmed"))
-        }
-    }
-}
-
-fn both_down_behavior(tt: &TtSpec) -> Result<BothDownBehavior, SpecProblem> {
-    match tt.both_down_behavior.as_deref() {
-        None | Some("Best") => Ok(BothDownBehavior::Best),
-        Some("Manual") => Ok(BothDownBehavior::Manual),
-        Some(other) => {
-            let problem = format!("{other:?} is not known");
-            Err(SpecProblem::new("ttspec.bothDownBehavior", problem, "write Best or Manual"))
-        }
     }
 }
 
@@ -408,30 +350,6 @@ fn resources(tt: &TtSpec) -> Result<Resources, SpecProblem> {
         daemon_log_memory: tt.daemon_log_memory_request.clone(),
         daemon_log_cpu: tt.daemon_log_cpu_request.clone(),
     })
-}
-
-fn timeouts(tt: &TtSpec) -> Timeouts {
-    let seconds = |value: i32| Duration::from_secs(u64::try_from(value).unwrap_or_default());
-    // Null, zero and less mean the default here.
-    let cadence = |value: Option<i32>, default: i32| {
-        seconds(value.filter(|value| *value > 0).unwrap_or(default))
-    };
-    // Zero means: without limit.
-    let limit = |value: Option<i32>, default: i32| {
-        let value = value.unwrap_or(default);
-        (value > 0).then(|| seconds(value))
-    };
-    let post = tt.agent_post_timeout.unwrap_or(600);
-    Timeouts {
-        polling: cadence(tt.polling_interval, 5),
-        unreachable: cadence(tt.unreachable_timeout, 30),
-        rep_state: cadence(tt.rep_state_timeout, 30),
-        tcp: limit(tt.agent_tcp_timeout, 10),
-        tls: limit(tt.agent_tls_timeout, 10),
-        get: limit(tt.agent_get_timeout, 60),
-        post: limit(Some(post), post),
-        task: limit(tt.agent_async_timeout, post),
-    }
 }
 
 /// A port that TimesTen has not taken for its agent, its daemon or client/server.

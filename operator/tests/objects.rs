@@ -170,6 +170,13 @@ fn mistakes_name_their_field(#[case] changes: Value, #[case] field: &str) {
     assert!(!problem.cure.is_empty());
 }
 
+#[test]
+fn a_spec_without_anything_is_read_and_refused() {
+    let mut object = object(&json!({}));
+    object.spec = serde_json::from_value(json!({})).unwrap();
+    assert_eq!(Desired::of(&object).unwrap_err().field, "ttspec.image");
+}
+
 #[rstest]
 #[case("0sample")]
 #[case("a.b")]
