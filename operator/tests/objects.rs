@@ -11,7 +11,7 @@ use timesten_operator::crd::{SERVED, TimesTenClassic, crd};
 use timesten_operator::desired::Desired;
 use timesten_operator::objects::{Live, Parts, Wanted, Write, drift, wanted};
 
-const PAIR: &str = include_str!("../../deploy/samples/pair.yaml");
+const MINIMAL: &str = include_str!("../../deploy/samples/minimal.yaml");
 const COPIES: &str = include_str!("../../deploy/samples/copies.yaml");
 const ORDERS: &str = include_str!("../../deploy/samples/orders.yaml");
 const INITDEMO: &str = include_str!("../../deploy/samples/initdemo.yaml");
@@ -125,7 +125,7 @@ fn documented_fields_are_declared(#[case] path: &str, #[case] fields: &[&str]) {
 }
 
 #[rstest]
-#[case("pair", PAIR)]
+#[case("minimal", MINIMAL)]
 #[case("copies", COPIES)]
 #[case("orders", ORDERS)]
 #[case("initdemo", INITDEMO)]
@@ -228,7 +228,7 @@ fn zero_seconds_is_no_limit_but_the_default_of_a_cadence() {
 
 #[test]
 fn everything_is_made_in_order_and_then_left_alone() {
-    let wanted = built(&sample(PAIR));
+    let wanted = built(&sample(MINIMAL));
     let uid = "tt0b5a6f2e-0000-4000-8000-000000000001";
     assert_eq!(
         keys(&drift(&wanted, &Live::default())),
@@ -246,7 +246,7 @@ fn everything_is_made_in_order_and_then_left_alone() {
 /// Else the operator and whoever else has a say would write forever.
 #[test]
 fn what_others_add_is_no_drift() {
-    let wanted = built(&sample(PAIR));
+    let wanted = built(&sample(MINIMAL));
     let mut live = live(&wanted);
     let service = Arc::make_mut(live.headless_service.as_mut().unwrap());
     service.metadata.labels.as_mut().unwrap().insert("theirs".into(), "1".into());
@@ -260,7 +260,7 @@ fn what_others_add_is_no_drift() {
 
 #[test]
 fn what_others_change_of_ours_is_restored() {
-    let wanted = built(&sample(PAIR));
+    let wanted = built(&sample(MINIMAL));
     let mut live = live(&wanted);
     let spec = Arc::make_mut(live.active_service.as_mut().unwrap()).spec.as_mut().unwrap();
     spec.selector.as_mut().unwrap().insert("timesten.oracle.com/role".into(), "standby".into());
@@ -272,7 +272,7 @@ fn what_others_change_of_ours_is_restored() {
 
 #[test]
 fn what_belongs_to_another_is_not_written() {
-    let wanted = built(&sample(PAIR));
+    let wanted = built(&sample(MINIMAL));
     let mut live = live(&wanted);
     let service = Arc::make_mut(live.active_service.as_mut().unwrap());
     service.metadata.owner_references.as_mut().unwrap()[0].uid = "another".into();

@@ -50,11 +50,36 @@ async fn orders_use_a_connection_again_only_while_it_is_fresh() {
 
 #[tokio::test(start_paused = true)]
 async fn a_replaced_pod_gets_connections_of_its_own() {
+    let (server, agent, before) = server::start(Does::reply(200, OK));
+    agent.status(&before).await.unwrap();
+    let mut after = before.clone();
+    after.pod_uid = "another".into();
+    agent.status(&after).await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!((server.dials(), server.open()), (2, 1));
+    timeout(S, agent.closed(&before)).await.unwrap_err();
+    let replaced = async {
+        sleep(S).await;
+        agent.status(&before).await.unwrap();
+    };
+    tokio::join!(agent.closed(&after), replaced);
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_credentials_get_connections_of_their_own() {
     let (server, agent, mut at) = server::start(Does::reply(200, OK));
     agent.status(&at).await.unwrap();
-    at.pod_uid = "another".into();
-    agent.status(&at).await.unwrap();
-    assert_eq!(server.dials(), 2);
+    at.credentials = server::credentials("sample", "ns", 99);
+    agent.status(&at).await.unwrap_err();
+    assert_eq!((server.dials(), server.seen().len()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_an_idle_connection_for_orders_is_no_news() {
+    let (server, agent, at) = server::start(Does::reply(200, OK));
+    agent.run(&at, &call(Verb::OpenDb)).await.unwrap();
+    server.kill();
+    assert!(timeout(60 * S, agent.closed(&at)).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! Every phase within its limit.
 
+use std::time::Duration;
+
 use timesten_operator::agent::{Agent, AgentError, Outcome, Phase, Verb};
 use tokio::time::{Instant, timeout};
 
@@ -53,7 +55,9 @@ async fn a_marker_verb_has_five_seconds() {
     at.limits.post = None;
     for verb in [Verb::SetActive, Verb::ClearActive, Verb::SetReadiness, Verb::ClearReadiness] {
         let asked = Instant::now();
-        agent.run(&at, &call(verb)).await.unwrap_err();
+        let error = agent.run(&at, &call(verb)).await.unwrap_err();
+        assert!(matches!(error, AgentError::TimedOut { phase: Phase::Marker, .. }), "{error:?}");
+        assert!(!error.to_string().contains("agentPostTimeout"), "{error}");
         assert_eq!(asked.elapsed(), 5 * S);
     }
 }
@@ -67,5 +71,7 @@ async fn no_limit_is_no_limit() {
     agent.status(&at).await.unwrap();
     server.dial(Dial::Hang);
     agent.forget(&at.host);
+    assert!(timeout(90_000 * S, agent.status(&at)).await.is_err());
+    at.limits.get = Some(Duration::MAX);
     assert!(timeout(90_000 * S, agent.status(&at)).await.is_err());
 }

@@ -9,6 +9,7 @@ mod recorded;
 mod replies;
 mod requests;
 mod server;
+mod shared;
 mod trust;
 
 use std::time::Duration;

@@ -1,0 +1,53 @@
+//! The controllers of a cluster: ordinary clients of the API, driven by watches, idle when nothing changes.
+
+mod cache;
+mod endpointslice;
+mod scheduler;
+mod statefulset;
+mod volumes;
+
+use futures::future::{BoxFuture, FutureExt, join, join_all};
+use kube::Client;
+
+use self::cache::Cluster;
+use crate::Clock;
+
+/// A controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Controller {
+    /// Keeps the endpoints of Services.
+    EndpointSlice,
+    /// Binds pods to nodes.
+    Scheduler,
+    /// Keeps the pods of `StatefulSet`s.
+    StatefulSet,
+    /// Makes and binds persistent volumes.
+    Volumes,
+}
+
+impl Controller {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::EndpointSlice, Self::Scheduler, Self::StatefulSet, Self::Volumes];
+
+    fn run(self, cluster: &Cluster) -> BoxFuture<'_, ()> {
+        match self {
+            Self::EndpointSlice => endpointslice::run(cluster).boxed(),
+            Self::Scheduler => scheduler::run(cluster).boxed(),
+            Self::StatefulSet => statefulset::run(cluster).boxed(),
+            Self::Volumes => volumes::run(cluster).boxed(),
+        }
+    }
+}
+
+/// Runs all controllers; never ends.
+pub async fn controllers(client: Client, clock: Clock) {
+    run(client, clock, &Controller::ALL).await;
+}
+
+/// Runs some controllers; never ends.
+pub async fn run(client: Client, clock: Clock, which: &[Controller]) {
+    let cluster = Cluster::new(client, clock);
+    let running = join_all(which.iter().map(|controller| controller.run(&cluster)));
+    join(cluster.watch(), running).await;
+}

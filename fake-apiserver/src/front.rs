@@ -1,0 +1,98 @@
+//! The HTTP interface as a tower service.
+//!
+//! Owns reading a request's body and turning an answer, or the stream of a watch, into an HTTP response.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{HeaderValue, Response, header};
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+
+use crate::ApiServer;
+use crate::request::Request;
+use crate::respond::Reply;
+use crate::verbs::{self, Answer};
+
+/// The body of an answer: whole, or the events of a watch as they come.
+pub type ResponseBody = UnsyncBoxBody<Bytes, Infallible>;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type ResponseFuture =
+    Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, BoxError>> + Send>>;
+
+/// The server as a service: what a `kube::Client` is made of.
+#[derive(Clone, Debug)]
+pub struct Front {
+    server: ApiServer,
+}
+
+impl Front {
+    pub(crate) fn new(server: ApiServer) -> Self {
+        Self { server }
+    }
+
+    async fn answer(server: ApiServer, request: Request) -> Response<ResponseBody> {
+        let yaml = request.accept.contains("application/yaml")
+            && !request.accept.contains("application/json");
+        match verbs::handle(&server, &request).await {
+            Answer::Reply(reply) if yaml => whole(reply.into_yaml()),
+            Answer::Reply(reply) => whole(reply),
+            Answer::Watch(watch) => {
+                let frames =
+                    watch.stream(server).map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)));
+                response(200, "application/json", StreamBody::new(frames).boxed_unsync(), &[])
+            }
+        }
+    }
+}
+
+impl<B> tower::Service<http::Request<B>> for Front
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody>;
+    type Error = BoxError;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> ResponseFuture {
+        let server = self.server.clone();
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.map_err(Into::into)?.to_bytes();
+            Ok(Self::answer(server, Request::new(&parts, body)).await)
+        })
+    }
+}
+
+fn whole(reply: Reply) -> Response<ResponseBody> {
+    response(reply.code, reply.content_type, Full::new(reply.body).boxed_unsync(), &reply.warnings)
+}
+
+fn response(
+    code: u16,
+    content_type: &'static str,
+    body: ResponseBody,
+    warnings: &[String],
+) -> Response<ResponseBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    for warning in warnings {
+        let text = format!("299 - \"{}\"", warning.replace('\\', "\\\\").replace('"', "\\\""));
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,136 @@
+//! The recorded documents of the built-in kinds: their schemas, and the discovery of their resources.
+//!
+//! They are read once in a process.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use super::Schema;
+
+macro_rules! archive {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_bytes!(concat!("../../openapi/", $name, ".json.gz")))),*]
+    };
+}
+
+/// One document a group version, without descriptions, compressed.
+static DOCUMENTS: &[(&str, &[u8])] = archive![
+    "apiextensions.k8s.io__v1",
+    "apps__v1",
+    "authentication.k8s.io__v1",
+    "authorization.k8s.io__v1",
+    "autoscaling__v2",
+    "batch__v1",
+    "certificates.k8s.io__v1",
+    "coordination.k8s.io__v1",
+    "core__v1",
+    "discovery.k8s.io__v1",
+    "events.k8s.io__v1",
+    "networking.k8s.io__v1",
+    "policy__v1",
+    "rbac.authorization.k8s.io__v1",
+    "scheduling.k8s.io__v1",
+    "storage.k8s.io__v1",
+];
+static DISCOVERY: &[u8] = include_bytes!("../../openapi/discovery.json.gz");
+
+/// Group, version and kind of a definition.
+type GroupVersionKind = (String, String, String);
+
+#[derive(Default)]
+struct Library {
+    definitions: BTreeMap<String, Schema>,
+    kinds: BTreeMap<GroupVersionKind, String>,
+}
+
+static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+    let mut library = Library::default();
+    for (_, bytes) in DOCUMENTS {
+        let document = unpack(bytes);
+        let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
+        for (name, json) in schemas.into_iter().flatten() {
+            for kind in json
+                .get("x-kubernetes-group-version-kind")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                let part = |key: &str| {
+                    kind.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+                };
+                library.kinds.insert((part("group"), part("version"), part("kind")), name.clone());
+            }
+            if !library.definitions.contains_key(name) {
+                library.definitions.insert(name.clone(), Schema::read(json));
+            }
+        }
+    }
+    library
+});
+
+/// What the recorded server answered to `/version`, `/api` and `/apis`.
+pub(crate) static RECORDED_DISCOVERY: LazyLock<Value> = LazyLock::new(|| unpack(DISCOVERY));
+
+/// The schema documents as recorded, by group version (`apps/v1`, `v1`), for `/openapi/v3`.
+pub(crate) fn document(group: &str, version: &str) -> Option<Value> {
+    let name = format!("{}__{version}", if group.is_empty() { "core" } else { group });
+    DOCUMENTS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| unpack(bytes))
+}
+
+/// The group versions that have a document.
+pub(crate) fn documented() -> impl Iterator<Item = (&'static str, &'static str)> {
+    DOCUMENTS
+        .iter()
+        .filter_map(|(name, _)| name.split_once("__"))
+        .map(|(group, version)| (if group == "core" { "" } else { group }, version))
+}
+
+fn unpack(bytes: &[u8]) -> Value {
+    let mut text = Vec::new();
+    let read = flate2::read::GzDecoder::new(bytes).read_to_end(&mut text);
+    // The archives are part of the program: a test reads them all.
+    read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default()
+}
+
+/// A definition by name; one that is not there allows everything.
+pub(crate) fn definition(name: &str) -> &'static Schema {
+    match LIBRARY.definitions.get(name) {
+        Some(schema) => schema,
+        None => Schema::any(),
+    }
+}
+
+/// The definition of a kind.
+pub(crate) fn kind(group: &str, version: &str, kind: &str) -> Option<&'static Schema> {
+    let name = LIBRARY.kinds.get(&(group.to_owned(), version.to_owned(), kind.to_owned()))?;
+    LIBRARY.definitions.get(name)
+}
+
+/// The definition of the metadata of every object.
+pub(crate) fn object_meta() -> &'static Schema {
+    definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_archive_can_be_read() {
+        for (name, bytes) in DOCUMENTS {
+            assert!(unpack(bytes).pointer("/components/schemas").is_some(), "{name}");
+        }
+        assert!(RECORDED_DISCOVERY.get("apis").is_some());
+    }
+
+    #[test]
+    fn a_kind_leads_to_its_fields_through_references() {
+        let pod = kind("", "v1", "Pod").unwrap();
+        let containers = pod.field("spec").unwrap().field("containers").unwrap();
+        assert_eq!(containers.list, super::super::ListKind::Map(vec!["name".into()]));
+        assert!(containers.element().field("image").is_some());
+    }
+}

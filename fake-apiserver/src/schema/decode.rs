@@ -1,0 +1,343 @@
+//! Reading an object of a built-in kind as the real server's decoder does.
+//!
+//! Unknown fields are dropped and told, values of the wrong type refused, and what Go leaves out when it writes
+//! (empty lists and maps, nulls) is left out.
+
+use serde_json::{Map, Value};
+
+use super::{Schema, Shape};
+use crate::quantity::Quantity;
+
+/// Fields that Go holds without a pointer and omits when they are zero.
+const OMITTED_WHEN_ZERO: &[&str] = &[
+    "collisions",
+    "count",
+    "currentReplicas",
+    "generation",
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "hostPort",
+    "initialDelaySeconds",
+    "minReadySeconds",
+    "nodePort",
+    "observedGeneration",
+    "publishNotReadyAddresses",
+    "readOnly",
+    "readyReplicas",
+    "stdin",
+    "stdinOnce",
+    "tty",
+    "unschedulable",
+    "updatedReplicas",
+];
+/// Fields of text that Go holds with a pointer, so that they may be empty.
+const MAY_BE_EMPTY: &[&str] = &[
+    "storageClassName",
+    "holderIdentity",
+    "strategy",
+    "volumeAttributesClassName",
+    "preferredHolder",
+    "appProtocol",
+];
+
+/// Decodes a value in place. `unknown` gets the paths of fields that are not known.
+///
+/// # Errors
+/// The text of Go's decoder when a value has the wrong type.
+pub(crate) fn decode(
+    value: &mut Value,
+    schema: &Schema,
+    kind: &str,
+    unknown: &mut Vec<String>,
+) -> Result<(), String> {
+    let mut decoder = Decoder { unknown, keys: Vec::new() };
+    decoder.value(value, schema, kind, "")
+}
+
+struct Decoder<'a> {
+    unknown: &'a mut Vec<String>,
+    keys: Vec<String>,
+}
+
+impl Decoder<'_> {
+    fn mismatch(&self, value: &Value, schema: &Schema, owner: &str) -> String {
+        let found = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "bool",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let path = self.keys.join(".");
+        format!(
+            "json: cannot unmarshal {found} into Go struct field {owner}.{path} of type {}",
+            go_type(schema)
+        )
+    }
+
+    fn value(
+        &mut self,
+        value: &mut Value,
+        schema: &Schema,
+        owner: &str,
+        path: &str,
+    ) -> Result<(), String> {
+        let owner_here = match &schema.shape {
+            Shape::Ref(name) => name.rsplit('.').next().unwrap_or(owner),
+            _ => owner,
+        };
+        match &schema.resolved().shape {
+            Shape::Object { properties, additional } if !value.is_null() => {
+                let Value::Object(map) = value else {
+                    return Err(self.mismatch(value, schema, owner));
+                };
+                match additional {
+                    Some(element) if properties.is_empty() => self.map(map, element, owner, path),
+                    _ if properties.is_empty() => Ok(()),
+                    _ => self.object(map, schema, owner_here, path),
+                }
+            }
+            Shape::List(element) => {
+                let Value::Array(items) = value else {
+                    return Err(self.mismatch(value, schema, owner));
+                };
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.value(item, element, owner, &format!("{path}[{index}]"))?;
+                }
+                Ok(())
+            }
+            _ if scalar_fits(value, schema) => Ok(()),
+            _ => Err(self.mismatch(value, schema, owner)),
+        }
+    }
+
+    fn map(
+        &mut self,
+        map: &mut Map<String, Value>,
+        element: &Schema,
+        owner: &str,
+        path: &str,
+    ) -> Result<(), String> {
+        for (key, value) in map.iter_mut() {
+            if value.is_null() && matches!(element.resolved().shape, Shape::String) {
+                *value = Value::from("");
+            }
+            self.value(value, element, owner, &format!("{path}.{key}"))?;
+        }
+        Ok(())
+    }
+
+    fn object(
+        &mut self,
+        map: &mut Map<String, Value>,
+        schema: &Schema,
+        owner: &str,
+        path: &str,
+    ) -> Result<(), String> {
+        let required = &schema.resolved().rules.required;
+        let mut drop = Vec::new();
+        for (key, value) in map.iter_mut() {
+            let here = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            let Some(field) = schema.field(key) else {
+                self.unknown.push(here);
+                drop.push(key.clone());
+                continue;
+            };
+            if value.is_null() {
+                drop.push(key.clone());
+                continue;
+            }
+            self.keys.push(key.clone());
+            self.value(value, field, owner, &here)?;
+            self.keys.pop();
+            if !required.contains(key) && omitted(key, value, field) {
+                drop.push(key.clone());
+            }
+        }
+        for key in drop {
+            map.remove(&key);
+        }
+        Ok(())
+    }
+}
+
+fn omitted(key: &str, value: &Value, field: &Schema) -> bool {
+    match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => {
+            let is_map = matches!(&field.resolved().shape, Shape::Object { properties, .. } if properties.is_empty());
+            map.is_empty() && is_map
+        }
+        Value::String(text) => text.is_empty() && !MAY_BE_EMPTY.contains(&key),
+        Value::Bool(false) => OMITTED_WHEN_ZERO.contains(&key),
+        Value::Number(number) => number.as_i64() == Some(0) && OMITTED_WHEN_ZERO.contains(&key),
+        _ => false,
+    }
+}
+
+fn scalar_fits(value: &mut Value, schema: &Schema) -> bool {
+    match &schema.resolved().shape {
+        Shape::Boolean => value.is_boolean(),
+        Shape::Integer => value.is_i64() || value.is_u64(),
+        Shape::Number => value.is_number(),
+        Shape::String => value.is_string(),
+        Shape::IntOrString => value.is_string() || value.is_i64(),
+        Shape::Quantity => {
+            let text = match &*value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                _ => return false,
+            };
+            match Quantity::parse(&text) {
+                Some(quantity) => {
+                    *value = quantity.canonical().into();
+                    true
+                }
+                None => false,
+            }
+        }
+        _ => true,
+    }
+}
+
+fn go_type(schema: &Schema) -> String {
+    match &schema.shape {
+        Shape::Ref(name) => {
+            let mut parts = name.rsplit('.');
+            let (kind, package) =
+                (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            format!("{package}.{kind}")
+        }
+        Shape::Boolean => "bool".into(),
+        Shape::Integer => schema.rules.format.clone().unwrap_or_else(|| "int64".into()),
+        Shape::Number => "float64".into(),
+        Shape::String => match schema.rules.format.as_deref() {
+            Some("byte") => "[]uint8".into(),
+            _ => "string".into(),
+        },
+        Shape::List(element) => format!("[]{}", go_type(element)),
+        Shape::Object { additional: Some(element), .. } => {
+            format!("map[string]{}", go_type(element))
+        }
+        Shape::IntOrString => "intstr.IntOrString".into(),
+        Shape::Quantity => "resource.Quantity".into(),
+        Shape::Object { .. } | Shape::Any => "map[string]interface {}".into(),
+    }
+}
+
+/// Keys that occur twice in a JSON text, with their paths.
+///
+/// `serde_json` keeps the last of them without a word, so the text is read again for this.
+pub(crate) fn duplicates(text: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let seed = duplicate::Seed { path: String::new(), found: &mut found };
+    // A text that cannot be read was refused already.
+    let _ = serde::de::DeserializeSeed::deserialize(seed, &mut reader);
+    found
+}
+
+mod duplicate {
+    use std::collections::BTreeSet;
+    use std::fmt;
+
+    use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+    pub(super) struct Seed<'a> {
+        pub(super) path: String,
+        pub(super) found: &'a mut Vec<String>,
+    }
+
+    impl<'de> DeserializeSeed<'de> for Seed<'_> {
+        type Value = ();
+
+        fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+            reader.deserialize_any(self)
+        }
+    }
+
+    impl<'de> Visitor<'de> for Seed<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("any JSON")
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_unit<E>(self) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+            let mut index = 0_usize;
+            loop {
+                let path = format!("{}[{index}]", self.path);
+                if items.next_element_seed(Seed { path, found: self.found })?.is_none() {
+                    return Ok(());
+                }
+                index += 1;
+            }
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+            let mut seen = BTreeSet::new();
+            while let Some(key) = entries.next_key::<String>()? {
+                let path =
+                    if self.path.is_empty() { key.clone() } else { format!("{}.{key}", self.path) };
+                if !seen.insert(key) {
+                    self.found.push(path.clone());
+                }
+                entries.next_value_seed(Seed { path, found: self.found })?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Fills in the defaults that the recorded documents tell.
+pub(crate) fn fill(value: &mut Value, schema: &Schema) {
+    match (&schema.resolved().shape, value) {
+        (Shape::Object { properties, additional }, Value::Object(map)) => {
+            let required = &schema.resolved().rules.required;
+            for (key, field) in properties {
+                if let (None, Some(default)) = (map.get(key), &field.default) {
+                    // An empty text is what Go holds where nothing was said; it writes it only where it must.
+                    if default != "" || required.contains(key) {
+                        map.insert(key.clone(), default.clone());
+                    }
+                }
+                if let Some(value) = map.get_mut(key) {
+                    fill(value, field);
+                }
+            }
+            if let (Some(element), true) = (additional, properties.is_empty()) {
+                map.values_mut().for_each(|value| fill(value, element));
+            }
+        }
+        (Shape::List(element), Value::Array(items)) => {
+            items.iter_mut().for_each(|item| fill(item, element))
+        }
+        _ => {}
+    }
+}

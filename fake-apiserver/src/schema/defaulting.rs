@@ -1,0 +1,56 @@
+//! Defaults of custom kinds.
+
+use serde_json::Value;
+
+use super::{Schema, Shape};
+
+/// Fills in what is missing, and what is null where null is not allowed.
+pub(crate) fn fill(value: &mut Value, schema: &Schema) {
+    match (&schema.shape, value) {
+        (Shape::Object { properties, additional }, Value::Object(map)) => {
+            for (key, field) in properties {
+                let refill = match map.get(key) {
+                    None => true,
+                    Some(Value::Null) => !field.nullable,
+                    Some(_) => false,
+                };
+                if let (true, Some(default)) = (refill, &field.default) {
+                    map.insert(key.clone(), default.clone());
+                }
+                if let Some(value) = map.get_mut(key) {
+                    fill(value, field);
+                }
+            }
+            if let Some(element) = additional {
+                let others = map.iter_mut().filter(|(key, _)| !properties.contains_key(*key));
+                others.for_each(|(_, value)| fill(value, element));
+            }
+        }
+        (Shape::List(element), Value::Array(items)) => {
+            items.iter_mut().for_each(|item| fill(item, element))
+        }
+        _ => {}
+    }
+}
+
+/// Drops nulls of fields that have a default and must not be null: they were filled in above, or are to be.
+pub(crate) fn drop_nulls(value: &mut Value, schema: &Schema) {
+    match (&schema.shape, value) {
+        (Shape::Object { properties, additional }, Value::Object(map)) => {
+            map.retain(|key, value| {
+                let field = properties.get(key);
+                !(value.is_null()
+                    && field.is_some_and(|field| !field.nullable && field.default.is_some()))
+            });
+            for (key, value) in map.iter_mut() {
+                if let Some(field) = properties.get(key).or(additional.as_deref()) {
+                    drop_nulls(value, field);
+                }
+            }
+        }
+        (Shape::List(element), Value::Array(items)) => {
+            items.iter_mut().for_each(|item| drop_nulls(item, element))
+        }
+        _ => {}
+    }
+}

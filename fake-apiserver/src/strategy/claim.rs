@@ -1,0 +1,57 @@
+//! Persistent volume claims.
+
+use serde_json::{Value, json};
+
+use crate::json;
+use crate::refusal::Cause;
+
+pub(crate) fn apply_defaults(value: &mut Value) {
+    default_spec(json::as_object(value).entry("spec").or_insert_with(|| json!({})));
+    json::default_to(json::object_mut(value, "status"), "phase", "Pending");
+}
+
+pub(crate) fn default_spec(spec: &mut Value) {
+    json::default_to(json::as_object(spec), "volumeMode", "Filesystem");
+}
+
+/// A claim is protected as long as a pod uses it.
+pub(crate) fn prepare_create(value: &mut Value) {
+    json::put(value, &["status"], json!({"phase": "Pending"}));
+    let protection = json!("kubernetes.io/pvc-protection");
+    let mut finalizers = json::list(value, &["metadata", "finalizers"]).to_vec();
+    if !finalizers.contains(&protection) {
+        finalizers.push(protection);
+    }
+    json::put(value, &["metadata", "finalizers"], finalizers.into());
+}
+
+pub(crate) fn validate(value: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let Some(old) = old else {
+        if json::list(value, &["spec", "accessModes"]).is_empty() {
+            causes.push(Cause::required("spec.accessModes", "at least 1 access mode is required"));
+        }
+        if json::at(value, &["spec", "resources", "requests", "storage"]).is_none() {
+            causes.push(Cause::required("spec.resources[storage]", ""));
+        }
+        return causes;
+    };
+    let mut comparable = json::at(value, &["spec"]).cloned().unwrap_or_default();
+    let was = json::at(old, &["spec"]).cloned().unwrap_or_default();
+    for key in ["volumeName", "storageClassName", "volumeAttributesClassName"] {
+        // What the binder fills in once.
+        if json::at(&was, &[key]).is_none() {
+            json::take(&mut comparable, &[key]);
+        }
+    }
+    if json::text(old, &["status", "phase"]) == "Bound"
+        && let Some(resources) = json::at(&was, &["resources"]).cloned()
+    {
+        json::put(&mut comparable, &["resources"], resources);
+    }
+    if comparable != was {
+        let why = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+        causes.push(Cause::forbidden("spec", why));
+    }
+    causes
+}

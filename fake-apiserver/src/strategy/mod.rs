@@ -1,0 +1,370 @@
+//! What the real server does in code, kind by kind: defaults, immutable fields, checks.
+//!
+//! A kind without a module here has the behaviour of all kinds.
+
+pub(crate) mod claim;
+pub(crate) mod event;
+pub(crate) mod pod;
+pub(crate) mod service;
+pub(crate) mod stateful_set;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::refusal::{Cause, Refusal};
+use crate::registry::Resource;
+use crate::schema::{cel, validate};
+use crate::state::State;
+use crate::store::Author;
+use crate::verbs::Call;
+use crate::{crd, json};
+
+/// Kinds whose generation counts changes of their spec.
+pub(crate) fn counts_generations(resource: &Resource) -> bool {
+    resource.custom().is_some()
+        || matches!(
+            resource.kind.as_str(),
+            "StatefulSet"
+                | "Deployment"
+                | "DaemonSet"
+                | "ReplicaSet"
+                | "PodDisruptionBudget"
+                | "NetworkPolicy"
+                | "Ingress"
+                | "Pod"
+                | "Job"
+                | "CronJob"
+                | "CustomResourceDefinition"
+        )
+}
+
+/// Kinds that a PUT creates.
+pub(crate) fn put_creates(resource: &Resource) -> bool {
+    matches!(
+        (resource.group.as_str(), resource.kind.as_str()),
+        ("coordination.k8s.io", "Lease")
+            | ("", "Service" | "Endpoints" | "Event" | "LimitRange")
+            | ("events.k8s.io", "Event")
+    )
+}
+
+/// Kinds that no update replaces without naming a version.
+pub(crate) fn must_name_version(resource: &Resource) -> bool {
+    resource.custom().is_some()
+        || matches!(
+            resource.kind.as_str(),
+            "Lease" | "PodDisruptionBudget" | "CustomResourceDefinition"
+        )
+}
+
+/// Kinds whose deletion answers with the object.
+pub(crate) fn delete_answers_object(resource: &Resource) -> bool {
+    resource.group.is_empty()
+        && matches!(
+            resource.kind.as_str(),
+            "Pod"
+                | "Service"
+                | "ServiceAccount"
+                | "PersistentVolumeClaim"
+                | "PersistentVolume"
+                | "PodTemplate"
+                | "ResourceQuota"
+        )
+}
+
+/// Kinds with a graceful end: the last state of one shows its deletion mark.
+pub(crate) fn is_graceful(resource: &Resource) -> bool {
+    resource.is("", "Pod")
+}
+
+/// How long an object has before it is removed; `None` for kinds without a graceful end.
+pub(crate) fn grace_period(object: &Value, resource: &Resource, asked: Option<i64>) -> Option<i64> {
+    is_graceful(resource).then(|| pod::grace_period(object, asked))
+}
+
+/// Fills in the defaults that are code on the real server.
+pub(crate) fn apply_defaults(value: &mut Value, resource: &Resource) {
+    match (resource.group.as_str(), resource.kind.as_str()) {
+        ("", "Pod") => {
+            pod::default_spec(json::as_object(value).entry("spec").or_insert_with(|| json!({})))
+        }
+        ("", "Service") => service::apply_defaults(value),
+        ("", "PersistentVolumeClaim") => claim::apply_defaults(value),
+        ("", "Secret") => default_secret(value),
+        ("", "Namespace") => {
+            let name = json::text(value, &["metadata", "name"]).to_owned();
+            json::put(value, &["metadata", "labels", "kubernetes.io/metadata.name"], name.into());
+        }
+        ("apps", "StatefulSet") => stateful_set::apply_defaults(value),
+        ("apps", "Deployment" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => {
+            if let Some(spec) = value.pointer_mut("/spec/template/spec") {
+                pod::default_spec(spec);
+            }
+            if resource.kind == "Deployment" || resource.kind == "ReplicaSet" {
+                json::default_to(json::object_mut(value, "spec"), "replicas", 1);
+            }
+        }
+        ("networking.k8s.io", "NetworkPolicy") => {
+            let mut types = vec![json!("Ingress")];
+            if json::at(value, &["spec", "egress"]).is_some() {
+                types.push(json!("Egress"));
+            }
+            json::default_to(json::object_mut(value, "spec"), "policyTypes", types);
+        }
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
+            json::as_object(value).entry("rules").or_insert(Value::Null);
+        }
+        _ => {}
+    }
+}
+
+/// The text of a secret becomes data.
+fn default_secret(value: &mut Value) {
+    let text = json::take(value, &["stringData"]);
+    for (key, text) in text.as_ref().and_then(Value::as_object).into_iter().flatten() {
+        let encoded = STANDARD.encode(text.as_str().unwrap_or_default());
+        json::put(value, &["data", key], encoded.into());
+    }
+    json::default_to(json::as_object(value), "type", "Opaque");
+}
+
+/// Finishes a new object: fields it cannot have yet, and what the server allots.
+pub(crate) fn prepare_create(
+    value: &mut Value,
+    resource: &Resource,
+    state: &mut State,
+    call: &Call<'_>,
+) -> Result<(), Refusal> {
+    if resource.custom().is_some_and(|custom| custom.status_subresource) {
+        json::take(value, &["status"]);
+    }
+    match (resource.group.as_str(), resource.kind.as_str()) {
+        ("", "Pod") => pod::prepare_create(value),
+        ("", "Service") => service::prepare_create(value, state),
+        ("", "Namespace") => {
+            json::put(value, &["spec", "finalizers"], json!(["kubernetes"]));
+            json::put(value, &["status"], json!({"phase": "Active"}));
+        }
+        ("", "PersistentVolumeClaim") => claim::prepare_create(value),
+        ("apps", "StatefulSet") => {
+            json::put(value, &["status"], json!({"replicas": 0, "availableReplicas": 0}))
+        }
+        ("policy", "PodDisruptionBudget") => {
+            let zero = json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
+            json::put(value, &["status"], zero);
+        }
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            json::take(value, &["status"]);
+            let finalizers =
+                json::metadata_mut(value).entry("finalizers").or_insert_with(|| json!([]));
+            if let Value::Array(list) = finalizers
+                && list.is_empty()
+            {
+                json::metadata_mut(value).remove("finalizers");
+            }
+            crd::accept(state, value);
+        }
+        _ => {}
+    }
+    let _ = call;
+    Ok(())
+}
+
+/// Restores what the request cannot change, and counts the generation.
+pub(crate) fn prepare_update(
+    value: &mut Value,
+    old: &Value,
+    call: &Call<'_>,
+    state: &mut State,
+) -> Result<(), Refusal> {
+    let resource = &call.resource;
+    let custom = resource.custom().is_some();
+    match call.subresource() {
+        Some("status") if custom => {
+            let status = json::at(value, &["status"]).cloned();
+            let (kept, managed) =
+                (old.clone(), json::at(value, &["metadata", "managedFields"]).cloned());
+            *value = kept;
+            match status {
+                Some(status) => json::put(value, &["status"], status),
+                None => {
+                    json::take(value, &["status"]);
+                }
+            }
+            match managed {
+                Some(managed) => json::put(value, &["metadata", "managedFields"], managed),
+                None => {
+                    json::take(value, &["metadata", "managedFields"]);
+                }
+            }
+            return Ok(());
+        }
+        Some("status") => {
+            restore(value, old, "spec");
+            if resource.is("", "Pod") {
+                for key in ["ownerReferences"] {
+                    let kept = json::at(old, &["metadata", key]).cloned();
+                    if let Some(kept) = kept {
+                        json::put(value, &["metadata", key], kept);
+                    }
+                }
+            }
+            return Ok(());
+        }
+        Some("finalize") => {
+            restore(value, old, "status");
+            return Ok(());
+        }
+        _ => {}
+    }
+    let split_status = match resource.custom() {
+        Some(custom) => custom.status_subresource,
+        None => resource.subresources.contains_key("status"),
+    };
+    if split_status {
+        restore(value, old, "status");
+    }
+    match (resource.group.as_str(), resource.kind.as_str()) {
+        ("", "Namespace") => restore(value, old, "spec"),
+        ("", "Service") => service::prepare_update(value, old, state),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::accept(state, value),
+        _ => {}
+    }
+    if counts_generations(resource) && differs(value, old, custom) {
+        let generation = json::int(old, &["metadata", "generation"]).unwrap_or_default();
+        json::metadata_mut(value).insert("generation".into(), (generation + 1).into());
+    }
+    Ok(())
+}
+
+/// Whether an update changes what the generation counts.
+fn differs(value: &Value, old: &Value, custom: bool) -> bool {
+    if !custom {
+        return json::at(value, &["spec"]) != json::at(old, &["spec"]);
+    }
+    let counted = |object: &Value| -> Vec<(String, Value)> {
+        let map = object.as_object().into_iter().flatten();
+        map.filter(|(key, _)| !["metadata", "status", "apiVersion"].contains(&key.as_str()))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    };
+    counted(value) != counted(old)
+}
+
+fn restore(value: &mut Value, old: &Value, key: &str) {
+    match json::at(old, &[key]).cloned() {
+        Some(kept) => json::put(value, &[key], kept),
+        None => {
+            json::take(value, &[key]);
+        }
+    }
+}
+
+/// The faults of an object beyond its metadata.
+pub(crate) fn validate(
+    value: &Value,
+    old: Option<&Value>,
+    resource: &Resource,
+    subresource: Option<&str>,
+    warnings: &mut Vec<String>,
+) -> Vec<Cause> {
+    let _ = warnings;
+    if let Some(custom) = resource.custom() {
+        return validate_custom(value, old, custom);
+    }
+    if subresource.is_some() {
+        return Vec::new();
+    }
+    match (resource.group.as_str(), resource.kind.as_str()) {
+        ("", "Pod") => pod::validate(value, old),
+        ("", "Service") => service::validate(value, old),
+        ("", "PersistentVolumeClaim") => claim::validate(value, old),
+        ("", "Secret" | "ConfigMap") => validate_immutable_data(value, old, &resource.kind),
+        ("apps", "StatefulSet") => stateful_set::validate(value, old),
+        _ => Vec::new(),
+    }
+}
+
+fn validate_custom(value: &Value, old: Option<&Value>, custom: &crd::Custom) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    validate::validate(value, &custom.schema, "", &mut causes);
+    let broken = !causes.is_empty() || json::text(value, &["metadata", "name"]).is_empty();
+    validate::validate_uniqueness(value, &custom.schema, "", &mut causes);
+    if !custom.has_rules {
+        let skips = causes.iter().any(|cause| {
+            matches!(
+                cause.reason,
+                "FieldValueRequired"
+                    | "FieldValueTypeInvalid"
+                    | "FieldValueTooLong"
+                    | "FieldValueTooMany"
+                    | "FieldValueNotSupported"
+            )
+        });
+        let unnamed = json::text(value, &["metadata", "name"]).is_empty();
+        if skips || unnamed {
+            causes.push(skipped());
+        }
+        return causes;
+    }
+    if broken {
+        causes.push(skipped());
+    } else {
+        cel::validate(value, old, &custom.schema, "", &mut causes);
+    }
+    causes
+}
+
+fn skipped() -> Cause {
+    let why = "some validation rules were not checked because the object was invalid; correct the existing errors to \
+               complete validation";
+    Cause::invalid("<nil>", &Value::Null, why)
+}
+
+fn validate_immutable_data(value: &Value, old: Option<&Value>, kind: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let Some(old) = old else { return causes };
+    let immutable = json::at(old, &["immutable"]) == Some(&Value::Bool(true));
+    if kind == "Secret" && json::at(value, &["type"]) != json::at(old, &["type"]) {
+        causes.push(Cause::invalid(
+            "type",
+            json::at(value, &["type"]).unwrap_or(&Value::Null),
+            "field is immutable",
+        ));
+    }
+    if immutable {
+        if json::at(value, &["immutable"]) != Some(&Value::Bool(true)) {
+            causes
+                .push(Cause::forbidden("immutable", "field is immutable when `immutable` is set"));
+        }
+        for key in ["data", "binaryData"] {
+            if json::at(value, &[key]) != json::at(old, &[key]) {
+                causes.push(Cause::forbidden(key, "field is immutable when `immutable` is set"));
+            }
+        }
+    }
+    causes
+}
+
+/// What follows from an object having been stored.
+pub(crate) fn after_write(state: &mut State, resource: &Resource, value: &Value, _author: &Author) {
+    if resource.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+        let group = json::text(value, &["spec", "group"]);
+        let plural = json::text(value, &["spec", "names", "plural"]);
+        let served = if crd::is_established(value) { crd::resources(value) } else { Vec::new() };
+        state.registry.set_custom(group, plural, served);
+    }
+}
+
+/// What follows from an object having been removed.
+pub(crate) fn after_removal(state: &mut State, resource: &Resource, value: &Value) {
+    if resource.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+        let group = json::text(value, &["spec", "group"]);
+        state.registry.set_custom(
+            group,
+            json::text(value, &["spec", "names", "plural"]),
+            Vec::new(),
+        );
+    }
+}

@@ -1,0 +1,290 @@
+//! Pods, and the pods of templates.
+
+use serde_json::{Map, Value, json};
+
+use crate::json;
+use crate::quantity::Quantity;
+use crate::refusal::Cause;
+
+/// How long a pod has before it is removed, in seconds.
+pub(crate) fn grace_period(pod: &Value, asked: Option<i64>) -> i64 {
+    let finished = ["Succeeded", "Failed"].contains(&json::text(pod, &["status", "phase"]));
+    if finished || json::text(pod, &["spec", "nodeName"]).is_empty() {
+        return 0;
+    }
+    asked.or_else(|| json::int(pod, &["spec", "terminationGracePeriodSeconds"])).unwrap_or(30)
+}
+
+/// The defaults of a pod's spec.
+pub(crate) fn default_spec(spec: &mut Value) {
+    let host_network = json::at(spec, &["hostNetwork"]) == Some(&Value::Bool(true));
+    let map = json::as_object(spec);
+    json::default_to(map, "restartPolicy", "Always");
+    json::default_to(map, "terminationGracePeriodSeconds", 30);
+    json::default_to(map, "dnsPolicy", "ClusterFirst");
+    json::default_to(map, "securityContext", json!({}));
+    json::default_to(map, "schedulerName", "default-scheduler");
+    if let Some(account) = map.get("serviceAccountName").cloned() {
+        map.insert("serviceAccount".into(), account);
+    }
+    for list in ["initContainers", "containers", "ephemeralContainers"] {
+        if let Some(Value::Array(containers)) = map.get_mut(list) {
+            containers
+                .iter_mut()
+                .for_each(|container| default_container(json::as_object(container), host_network));
+        }
+    }
+    if let Some(Value::Array(volumes)) = map.get_mut("volumes") {
+        volumes.iter_mut().for_each(|volume| default_volume(json::as_object(volume)));
+    }
+}
+
+fn default_container(container: &mut Map<String, Value>, host_network: bool) {
+    json::default_to(container, "terminationMessagePath", "/dev/termination-log");
+    json::default_to(container, "terminationMessagePolicy", "File");
+    json::default_to(container, "resources", json!({}));
+    let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
+    let tag = image.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
+    let latest = !image.contains('@') && tag.is_none_or(|tag| tag == "latest");
+    json::default_to(container, "imagePullPolicy", if latest { "Always" } else { "IfNotPresent" });
+    if let Some(Value::Array(ports)) = container.get_mut("ports") {
+        for port in ports {
+            let number = json::at(port, &["containerPort"]).cloned().unwrap_or_default();
+            let port = json::as_object(port);
+            json::default_to(port, "protocol", "TCP");
+            if host_network {
+                json::default_to(port, "hostPort", number);
+            }
+        }
+    }
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(Value::Object(probe)) = container.get_mut(probe) {
+            for (key, seconds) in [
+                ("timeoutSeconds", 1),
+                ("periodSeconds", 10),
+                ("successThreshold", 1),
+                ("failureThreshold", 3),
+            ] {
+                json::default_to(probe, key, seconds);
+            }
+            default_handler(probe);
+        }
+    }
+    if let Some(Value::Object(lifecycle)) = container.get_mut("lifecycle") {
+        lifecycle.values_mut().filter_map(Value::as_object_mut).for_each(default_handler);
+    }
+    if let Some(Value::Array(env)) = container.get_mut("env") {
+        for variable in env {
+            if let Some(Value::Object(reference)) = variable.pointer_mut("/valueFrom/fieldRef") {
+                json::default_to(reference, "apiVersion", "v1");
+            }
+        }
+    }
+    let limits = container.get("resources").and_then(|resources| resources.get("limits")).cloned();
+    if let Some(Value::Object(limits)) = limits {
+        let resources = container.entry("resources").or_insert_with(|| json!({}));
+        let requests = json::object_mut(resources, "requests");
+        for (key, limit) in limits {
+            json::default_to(requests, &key, limit);
+        }
+    }
+}
+
+fn default_handler(handler: &mut Map<String, Value>) {
+    if let Some(Value::Object(get)) = handler.get_mut("httpGet") {
+        json::default_to(get, "path", "/");
+        json::default_to(get, "scheme", "HTTP");
+    }
+    if let Some(Value::Object(grpc)) = handler.get_mut("grpc") {
+        json::default_to(grpc, "service", "");
+    }
+}
+
+fn default_volume(volume: &mut Map<String, Value>) {
+    for source in ["secret", "configMap", "downwardAPI", "projected"] {
+        if let Some(Value::Object(source)) = volume.get_mut(source) {
+            json::default_to(source, "defaultMode", 420);
+        }
+    }
+    if let Some(Value::Array(sources)) =
+        volume.get_mut("projected").and_then(|projected| projected.get_mut("sources"))
+    {
+        for source in sources {
+            if let Some(Value::Object(token)) = source.get_mut("serviceAccountToken") {
+                json::default_to(token, "expirationSeconds", 3600);
+            }
+        }
+    }
+    if let Some(Value::Object(path)) = volume.get_mut("hostPath") {
+        json::default_to(path, "type", "");
+    }
+    if volume.len() == 1 {
+        volume.insert("emptyDir".into(), json!({}));
+    }
+}
+
+/// What admission and the strategy put into a new pod.
+pub(crate) fn prepare_create(value: &mut Value) {
+    let quality = quality_of_service(value);
+    json::put(value, &["status"], json!({"phase": "Pending", "qosClass": quality}));
+    let spec = json::object_mut(value, "spec");
+    json::default_to(spec, "enableServiceLinks", true);
+    json::default_to(spec, "preemptionPolicy", "PreemptLowerPriority");
+    json::default_to(spec, "priority", 0);
+    json::default_to(spec, "serviceAccountName", "default");
+    let account = spec.get("serviceAccountName").cloned().unwrap_or_default();
+    spec.insert("serviceAccount".into(), account);
+    let tolerated = |key: &str| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
+    let mut tolerations =
+        spec.get("tolerations").and_then(Value::as_array).cloned().unwrap_or_default();
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let covered = tolerations.iter().any(|known| {
+            let (name, effect) = (json::text(known, &["key"]), json::text(known, &["effect"]));
+            (name == key || name.is_empty()) && (effect == "NoExecute" || effect.is_empty())
+        });
+        if !covered {
+            tolerations.push(tolerated(key));
+        }
+    }
+    spec.insert("tolerations".into(), tolerations.into());
+    mount_token(value);
+}
+
+/// The token of the pod's service account, unless the pod does without.
+fn mount_token(value: &mut Value) {
+    if json::at(value, &["spec", "automountServiceAccountToken"]) == Some(&Value::Bool(false)) {
+        return;
+    }
+    const PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+    let uid = json::text(value, &["metadata", "uid"]);
+    // Real names are random; this one follows from the pod.
+    let suffix: String = uid.chars().filter(char::is_ascii_alphanumeric).take(5).collect();
+    let name = format!("kube-api-access-{suffix}");
+    let mount = json!({"mountPath": PATH, "name": name, "readOnly": true});
+    for list in ["initContainers", "containers"] {
+        for container in value
+            .pointer_mut(&format!("/spec/{list}"))
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            let mut mounts = json::list(container, &["volumeMounts"]).to_vec();
+            if mounts.iter().all(|known| json::text(known, &["mountPath"]) != PATH) {
+                mounts.push(mount.clone());
+                json::put(container, &["volumeMounts"], mounts.into());
+            }
+        }
+    }
+    let volume = json!({"name": name, "projected": {"defaultMode": 420, "sources": [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}},
+    ]}});
+    let mut volumes = json::list(value, &["spec", "volumes"]).to_vec();
+    volumes.push(volume);
+    json::put(value, &["spec", "volumes"], volumes.into());
+}
+
+fn quality_of_service(pod: &Value) -> &'static str {
+    let containers: Vec<&Value> = ["initContainers", "containers"]
+        .iter()
+        .flat_map(|list| json::list(pod, &["spec", list]))
+        .collect();
+    let amount = |container: &Value, kind: &str, key: &str| {
+        Quantity::parse(json::text(container, &["resources", kind, key]))
+            .map(Quantity::nanos)
+            .filter(|n| *n > 0)
+    };
+    let any = containers.iter().any(|c| {
+        ["requests", "limits"]
+            .iter()
+            .any(|kind| ["cpu", "memory"].iter().any(|key| amount(c, kind, key).is_some()))
+    });
+    let all = containers.iter().all(|c| {
+        ["cpu", "memory"].iter().all(|key| {
+            let limit = amount(c, "limits", key);
+            limit.is_some() && limit == amount(c, "requests", key)
+        })
+    });
+    match (any, all) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}
+
+pub(crate) fn validate(value: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let none = json!({});
+    let spec = json::at(value, &["spec"]).unwrap_or(&none);
+    match old {
+        None => validate_spec(spec, "spec", &mut causes),
+        Some(old) => {
+            if fixed(spec) != fixed(json::at(old, &["spec"]).unwrap_or(&none)) {
+                let why = "pod updates may not change fields other than `spec.containers[*].image`,\
+                           `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions \
+                           to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was \
+                           previously negative)";
+                causes.push(Cause::forbidden("spec", why));
+            }
+        }
+    }
+    causes
+}
+
+/// The part of a spec that cannot change.
+fn fixed(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    for list in ["containers", "initContainers"] {
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            json::take(container, &["image"]);
+        }
+    }
+    for key in ["activeDeadlineSeconds", "tolerations", "schedulingGates"] {
+        json::take(&mut spec, &[key]);
+    }
+    spec
+}
+
+/// The faults in a pod's spec.
+pub(crate) fn validate_spec(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let containers = json::list(spec, &["containers"]);
+    if containers.is_empty() {
+        causes.push(Cause::required(format!("{path}.containers"), ""));
+    }
+    for (index, container) in containers.iter().enumerate() {
+        let here = format!("{path}.containers[{index}]");
+        let name = json::text(container, &["name"]);
+        if name.is_empty() {
+            causes.push(Cause::required(format!("{here}.name"), ""));
+        } else if containers.iter().take(index).any(|other| json::text(other, &["name"]) == name) {
+            causes.push(Cause::duplicate(format!("{here}.name"), &name.into()));
+        }
+        if json::text(container, &["image"]).is_empty() {
+            causes.push(Cause::required(format!("{here}.image"), ""));
+        }
+        for (mount_index, mount) in json::list(container, &["volumeMounts"]).iter().enumerate() {
+            let volume = json::text(mount, &["name"]);
+            let known = json::list(spec, &["volumes"])
+                .iter()
+                .any(|known| json::text(known, &["name"]) == volume);
+            if !known && path == "spec" {
+                let field = format!("{here}.volumeMounts[{mount_index}].name");
+                causes.push(Cause::new(
+                    "FieldValueNotFound",
+                    format!("Not found: {volume:?}"),
+                    field,
+                ));
+            }
+        }
+    }
+    let policy = json::text(spec, &["restartPolicy"]);
+    if !["Always", "OnFailure", "Never"].contains(&policy) {
+        let supported = ["Always", "OnFailure", "Never"];
+        causes.push(Cause::unsupported(
+            format!("{path}.restartPolicy"),
+            &policy.into(),
+            &supported,
+        ));
+    }
+}

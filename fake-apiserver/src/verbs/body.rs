@@ -1,0 +1,235 @@
+//! Reading the object in a request's body.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Call, FieldValidation};
+use crate::refusal::Refusal;
+use crate::registry::Resource;
+use crate::schema::{decode, defaulting, pruning};
+use crate::store::Stored;
+use crate::{crd, json, strategy};
+
+const OBJECT_TYPES: &str =
+    "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+
+/// The object of a create or an update, decoded and with its defaults.
+pub(super) fn object(call: &Call<'_>, warnings: &mut Vec<String>) -> Result<Value, Refusal> {
+    let body = &call.request.body;
+    let mut value = match call.request.media_type() {
+        "application/json" | "" => parse(body, &call.resource.kind)?,
+        "application/yaml" => yaml(body, &call.resource.kind)?,
+        _ => return Err(Refusal::unsupported_media_type(OBJECT_TYPES)),
+    };
+    check_type(call, &mut value)?;
+    let faults = strict_faults(&mut value, &call.resource, body)
+        .map_err(|text| Refusal::bad_request(cannot_be_handled(&call.resource, &text)))?;
+    report(call, faults, warnings)?;
+    apply_defaults(&mut value, &call.resource);
+    Ok(value)
+}
+
+fn cannot_be_handled(resource: &Resource, text: &str) -> String {
+    format!(
+        "{kind} in version {:?} cannot be handled as a {kind}: {text}",
+        resource.version,
+        kind = resource.kind
+    )
+}
+
+/// Tells of unknown and duplicate fields as the request wants it.
+pub(super) fn report(
+    call: &Call<'_>,
+    faults: Vec<String>,
+    warnings: &mut Vec<String>,
+) -> Result<(), Refusal> {
+    match call.validation {
+        FieldValidation::Strict if !faults.is_empty() => {
+            let text = format!("strict decoding error: {}", faults.join(", "));
+            let message = if call.resource.custom().is_some() {
+                text
+            } else {
+                cannot_be_handled(&call.resource, &text)
+            };
+            return Err(Refusal::bad_request(message));
+        }
+        FieldValidation::Warn => warnings.extend(faults),
+        FieldValidation::Strict | FieldValidation::Ignore => {}
+    }
+    Ok(())
+}
+
+/// Drops what the kind does not know. Returns what a strict reader would object to.
+///
+/// # Errors
+/// The decoder's text when a field of a built-in kind has the wrong type.
+pub(super) fn strict_faults(
+    value: &mut Value,
+    resource: &Resource,
+    text: &[u8],
+) -> Result<Vec<String>, String> {
+    let mut faults: Vec<String> =
+        decode::duplicates(text).iter().map(|path| format!("duplicate field {path:?}")).collect();
+    let mut unknown = Vec::new();
+    match resource.custom() {
+        None => decode::decode(value, resource.schema(), &resource.kind, &mut unknown)?,
+        Some(custom) => {
+            pruning::prune(value, &custom.schema, true, "", &mut unknown);
+            decode_metadata(value, &mut unknown);
+        }
+    }
+    unknown.sort();
+    faults.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
+    Ok(faults)
+}
+
+fn decode_metadata(value: &mut Value, unknown: &mut Vec<String>) {
+    if let Some(metadata) = value.get_mut("metadata") {
+        let mut found = Vec::new();
+        // Metadata that cannot be read is refused when it is checked.
+        let _ = decode::decode(
+            metadata,
+            crate::schema::builtin::object_meta(),
+            "ObjectMeta",
+            &mut found,
+        );
+        unknown.extend(found.into_iter().map(|path| format!("metadata.{path}")));
+    }
+}
+
+/// Fills in the defaults of a kind.
+pub(super) fn apply_defaults(value: &mut Value, resource: &Resource) {
+    match resource.custom() {
+        None => {
+            decode::fill(value, resource.schema());
+            strategy::apply_defaults(value, resource);
+            if resource.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+                crd::default_definition(value);
+            }
+        }
+        Some(custom) => {
+            defaulting::fill(value, &custom.schema);
+            defaulting::drop_nulls(value, &custom.schema);
+        }
+    }
+}
+
+/// Parses JSON; what is none is refused as the real server refuses it.
+pub(super) fn parse(body: &[u8], kind: &str) -> Result<Value, Refusal> {
+    let refused = |why: &str| {
+        let text = String::from_utf8_lossy(body);
+        let shown = match text.chars().count() {
+            0 => "<empty>".to_owned(),
+            n if n > 30 => format!("{} ...", text.chars().take(30).collect::<String>()),
+            _ => text.into_owned(),
+        };
+        Refusal::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; \
+             json parse error: {why} ({shown})"
+        ))
+    };
+    match serde_json::from_slice::<Value>(body) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(refused("json: cannot unmarshal array into Go value of type struct")),
+        Err(error) if error.is_eof() => Err(refused("unexpected end of JSON input")),
+        Err(error) => Err(refused(&error.to_string())),
+    }
+}
+
+/// Parses YAML.
+pub(super) fn yaml(body: &[u8], kind: &str) -> Result<Value, Refusal> {
+    let text = String::from_utf8_lossy(body);
+    match serde_saphyr::from_str::<Value>(&text) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(Refusal::bad_request("the object provided is no object")),
+        Err(error) => {
+            let message =
+                format!("the object provided is unrecognized (must be of type {kind}): {error}");
+            Err(Refusal::bad_request(message))
+        }
+    }
+}
+
+fn check_type(call: &Call<'_>, value: &mut Value) -> Result<(), Refusal> {
+    let resource = &call.resource;
+    let wanted = resource.api_version();
+    let (version, kind) =
+        (json::text(value, &["apiVersion"]).to_owned(), json::text(value, &["kind"]).to_owned());
+    if resource.custom().is_some() {
+        if kind.is_empty() {
+            let text = String::from_utf8_lossy(&call.request.body);
+            let head: String = text.chars().take(30).collect();
+            return Err(Refusal::bad_request(format!(
+                "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{text}' ({head} ...)",
+                resource.kind
+            )));
+        }
+        if version != wanted {
+            return Err(Refusal::bad_request(format!(
+                "the API version in the data ({version}) does not match the expected API version ({wanted})"
+            )));
+        }
+        if kind != resource.kind {
+            return Err(Refusal::bad_request(format!(
+                "the kind in the data ({kind}) does not match the expected kind ({})",
+                resource.kind
+            )));
+        }
+        return Ok(());
+    }
+    if (!kind.is_empty() && kind != resource.kind) || (!version.is_empty() && version != wanted) {
+        let why = if kind == resource.kind {
+            format!(
+                "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+            )
+        } else {
+            let package = if resource.group.is_empty() {
+                "core"
+            } else {
+                resource.group.split('.').next().unwrap_or("")
+            };
+            let short = version.rsplit('/').next().unwrap_or_default();
+            format!(
+                "converting ({short}.{kind}) to ({package}.{}): unknown conversion",
+                resource.kind
+            )
+        };
+        let short = version.rsplit('/').next().unwrap_or_default();
+        return Err(Refusal::bad_request(format!(
+            "{kind} in version {short:?} cannot be handled as a {}: {why}",
+            resource.kind
+        )));
+    }
+    json::put(value, &["apiVersion"], wanted.into());
+    json::put(value, &["kind"], resource.kind.as_str().into());
+    Ok(())
+}
+
+/// A stored object in the version of a resource.
+pub(crate) fn view(stored: &Stored, resource: &Resource) -> Arc<Value> {
+    let wanted = resource.api_version();
+    if json::text(&stored.value, &["apiVersion"]) == wanted {
+        return stored.value.clone();
+    }
+    let mut value = (*stored.value).clone();
+    if resource.kind == "Event" {
+        strategy::event::to_view(&mut value, &resource.group);
+    }
+    json::put(&mut value, &["apiVersion"], wanted.into());
+    if resource.custom().is_some() {
+        apply_defaults(&mut value, resource);
+    }
+    Arc::new(value)
+}
+
+/// An object of a request in the version it is stored in.
+pub(super) fn to_storage(value: &mut Value, resource: &Resource) {
+    if let Some(custom) = resource.custom() {
+        let version = crate::registry::group_version(&resource.group, &custom.storage_version);
+        json::put(value, &["apiVersion"], version.into());
+    } else if resource.is("events.k8s.io", "Event") {
+        strategy::event::to_view(value, "");
+        json::put(value, &["apiVersion"], "v1".into());
+    }
+}
