@@ -4,11 +4,12 @@
 
 mod names;
 mod pod_template;
+mod policy;
 mod quantity;
 mod replication;
+mod timeouts;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -17,10 +18,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use names::{ObjectNames, Owner};
+pub use policy::{BothDownBehavior, FencingPolicy};
 pub use quantity::Bytes;
+pub use timeouts::Timeouts;
 
 use crate::crd::{Prometheus, TimesTenClassic, TtSpec};
-use quantity::bytes;
+use quantity::{bytes, processors};
 
 /// A mistake in the spec: the field, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -164,45 +167,6 @@ pub struct Metadata {
     pub secrets: Vec<String>,
 }
 
-/// How long to be patient. `None`: without limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Between two looks at a healthy pair.
-    pub polling: Duration,
-    /// With an agent that is silent.
-    pub unreachable: Duration,
-    /// With a passing database or replication state.
-    pub rep_state: Duration,
-    /// To connect to an agent.
-    pub tcp: Option<Duration>,
-    /// For the TLS handshake.
-    pub tls: Option<Duration>,
-    /// For a whole GET.
-    pub get: Option<Duration>,
-    /// For a whole POST.
-    pub post: Option<Duration>,
-    /// For an asynchronous task.
-    pub task: Option<Duration>,
-}
-
-/// When an active that cannot be asked may be replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FencingPolicy {
-    /// When clients are no longer sent there and its peer has lost touch with it.
-    RouteFenced,
-    /// Only when its end is confirmed.
-    Confirmed,
-}
-
-/// What happens when both databases fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BothDownBehavior {
-    /// The better one is brought up.
-    Best,
-    /// A human decides.
-    Manual,
-}
-
 impl Desired {
     /// Believes the spec of an object.
     ///
@@ -213,7 +177,7 @@ impl Desired {
         let owner = Owner::of(object)?;
         let template: PodTemplateSpec = read("template", object.spec.template.as_ref())?;
         pod_template::check(&template)?;
-        let rep_port = port("ttspec.repPort", tt.rep_port.unwrap_or(4444))?;
+        let rep_port = free_port("ttspec.repPort", tt.rep_port.unwrap_or(4444))?;
         let topology = topology(tt)?;
         Ok(Self {
             rep_create_statement: replication::statement(&owner, tt, rep_port),
@@ -233,7 +197,7 @@ impl Desired {
                 .collect::<Result<_, _>>()?,
             arch: arch(tt)?,
             daemon_log: tt.daemon_log_sidecar.unwrap_or(true),
-            exporter: exporter(tt)?,
+            exporter: exporter(tt, rep_port)?,
             rep_port,
             resources: resources(tt)?,
             metadata: Metadata {
@@ -247,15 +211,9 @@ impl Desired {
             readiness_probe: tt.create_as_readiness_probe.unwrap_or(true),
             read_only_root: tt.read_only_root_filesystem.unwrap_or(false),
             replication_tls: (tt.replication_cipher_suite.clone(), tt.replication_ssl_mandatory),
-            timeouts: timeouts(tt),
-            fencing_policy: match tt.fencing_policy.as_deref() {
-                Some("Confirmed") => FencingPolicy::Confirmed,
-                _ => FencingPolicy::RouteFenced,
-            },
-            both_down_behavior: match tt.both_down_behavior.as_deref() {
-                Some("Manual") => BothDownBehavior::Manual,
-                _ => BothDownBehavior::Best,
-            },
+            timeouts: Timeouts::of(tt),
+            fencing_policy: policy::fencing(tt)?,
+            both_down_behavior: policy::both_down(tt)?,
             stop_managing: tt.stop_managing.clone().unwrap_or_default(),
             reexamine: tt.reexamine.clone().unwrap_or_default(),
             zz_test_info: tt.zz_test_info.clone(),
@@ -355,13 +313,18 @@ fn arch(tt: &TtSpec) -> Result<String, SpecProblem> {
 }
 
 /// The exporter is there when `publish` says so, or when anything else of it is given.
-fn exporter(tt: &TtSpec) -> Result<Option<Exporter>, SpecProblem> {
+fn exporter(tt: &TtSpec, rep_port: u16) -> Result<Option<Exporter>, SpecProblem> {
     let Some(prometheus) = &tt.prometheus else { return Ok(None) };
     let Prometheus { publish, port, limit_rate, cert_secret, .. } = prometheus;
     if *publish == Some(false) {
         return Ok(None);
     }
     bytes("ttspec.exporterMemoryRequest", &tt.exporter_memory_request)?;
+    processors("ttspec.exporterCPURequest", &tt.exporter_cpu_request)?;
+    if free_port("ttspec.prometheus.port", *port)? == rep_port {
+        let problem = format!("{port} is the port of replication");
+        return Err(SpecProblem::new("ttspec.prometheus.port", problem, "write another port"));
+    }
     Ok(Some(Exporter {
         port: *port,
         limit_rate: *limit_rate,
@@ -374,6 +337,10 @@ fn exporter(tt: &TtSpec) -> Result<Option<Exporter>, SpecProblem> {
 fn resources(tt: &TtSpec) -> Result<Resources, SpecProblem> {
     let database = tt.database_memory_size.as_deref();
     bytes("ttspec.daemonLogMemoryRequest", &tt.daemon_log_memory_request)?;
+    processors("ttspec.daemonLogCPURequest", &tt.daemon_log_cpu_request)?;
+    if let Some(cpu) = &tt.database_cpu_request {
+        processors("ttspec.databaseCPURequest", cpu)?;
+    }
     Ok(Resources {
         automatic: tt.automatic_memory_requests,
         database: database.map(|size| bytes("ttspec.databaseMemorySize", size)).transpose()?,
@@ -385,33 +352,12 @@ fn resources(tt: &TtSpec) -> Result<Resources, SpecProblem> {
     })
 }
 
-fn timeouts(tt: &TtSpec) -> Timeouts {
-    let seconds = |value: i32| Duration::from_secs(u64::try_from(value).unwrap_or_default());
-    // Null, zero and less mean the default here.
-    let cadence = |value: Option<i32>, default: i32| {
-        seconds(value.filter(|value| *value > 0).unwrap_or(default))
-    };
-    // Zero means: without limit.
-    let limit = |value: Option<i32>, default: i32| {
-        let value = value.unwrap_or(default);
-        (value > 0).then(|| seconds(value))
-    };
-    let post = tt.agent_post_timeout.unwrap_or(600);
-    Timeouts {
-        polling: cadence(tt.polling_interval, 5),
-        unreachable: cadence(tt.unreachable_timeout, 30),
-        rep_state: cadence(tt.rep_state_timeout, 30),
-        tcp: limit(tt.agent_tcp_timeout, 10),
-        tls: limit(tt.agent_tls_timeout, 10),
-        get: limit(tt.agent_get_timeout, 60),
-        post: limit(Some(post), post),
-        task: limit(tt.agent_async_timeout, post),
-    }
-}
-
-fn port(field: &str, number: i32) -> Result<u16, SpecProblem> {
-    u16::try_from(number).ok().filter(|port| *port >= 1024).ok_or_else(|| {
-        let cure = "write a port from 1024 to 65535";
+/// A port that TimesTen has not taken for its agent, its daemon or client/server.
+fn free_port(field: &str, number: i32) -> Result<u16, SpecProblem> {
+    const TAKEN: [u16; 3] = [8443, 6624, 6625];
+    let free = |port: &u16| *port >= 1024 && !TAKEN.contains(port);
+    u16::try_from(number).ok().filter(free).ok_or_else(|| {
+        let cure = "write a port from 1024 to 65535 that is not 6624, 6625 or 8443";
         SpecProblem::new(field, format!("{number} is no port that can be used"), cure)
     })
 }

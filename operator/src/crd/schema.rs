@@ -40,9 +40,9 @@ pub(super) fn time(_: &mut SchemaGenerator) -> Schema {
 const RULES: &[(&[&str], &str, &str)] = &[
     (
         &[],
-        "self.metadata.name.size() <= 50",
-        "metadata.name may have at most 50 characters, so that the names of pods and services \
-         made from it stay valid",
+        "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$')",
+        "metadata.name may have at most 50 lower case letters, digits and '-', and starts with a \
+         letter: Services are called by it",
     ),
     (
         &["spec", "ttspec"],
@@ -70,6 +70,13 @@ pub(super) fn finish(root: &mut JSONSchemaProps) {
             message: Some((*message).to_owned()),
             ..ValidationRule::default()
         });
+    }
+    // A null of theirs would not compare. Kubernetes drops a null that may not be there, which is
+    // what it means.
+    for name in ["replicas", "maxReplicas", "name"] {
+        if let Some(field) = descend(root, &["spec", "ttspec", "subscribers", name]) {
+            field.nullable = None;
+        }
     }
     if let Some(status) = descend(root, &["status"]) {
         status.x_kubernetes_preserve_unknown_fields = Some(true);

@@ -29,11 +29,14 @@ pub struct Owner {
 impl Owner {
     pub(super) fn of(object: &TimesTenClassic) -> Result<Self, SpecProblem> {
         let name = object.name_any();
-        if name.is_empty() || name.len() > LONGEST_NAME {
+        if !is_service_name(&name) || name.len() > LONGEST_NAME {
             return Err(SpecProblem {
                 field: "metadata.name".into(),
-                problem: format!("a name of {} characters is too long", name.len()),
-                cure: format!("create the object anew with a name of up to {LONGEST_NAME}"),
+                problem: format!("no Service can be called {name:?}"),
+                cure: format!(
+                    "create the object anew with a name of up to {LONGEST_NAME} lower case \
+                     letters, digits and '-' that starts with a letter"
+                ),
             });
         }
         Ok(Self {
@@ -70,6 +73,14 @@ impl Owner {
             block_owner_deletion: Some(true),
         }
     }
+}
+
+/// A DNS label that starts with a letter.
+fn is_service_name(name: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    name.bytes().all(known)
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && !name.ends_with('-')
 }
 
 /// The names of the objects that are made.

@@ -36,18 +36,31 @@ pub(super) fn bytes(field: &str, text: &str) -> Result<Bytes, SpecProblem> {
     })
 }
 
+/// Checks a number of processors: whole, a decimal fraction, or thousandths.
+pub(super) fn processors(field: &str, text: &str) -> Result<(), SpecProblem> {
+    let number = text.strip_suffix('m').unwrap_or(text);
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if plain && parse(number).is_some() {
+        return Ok(());
+    }
+    let cure = "write a number, such as 2, 0.5 or 200m";
+    Err(SpecProblem::new(field, format!("{text:?} is not a number of processors"), cure))
+}
+
 fn parse(text: &str) -> Option<Bytes> {
-    const UNITS: [(&str, u64); 11] = [
+    const UNITS: [(&str, u64); 13] = [
         ("Ki", 1 << 10),
         ("Mi", 1 << 20),
         ("Gi", 1 << 30),
         ("Ti", 1 << 40),
         ("Pi", 1 << 50),
+        ("Ei", 1 << 60),
         ("k", 1_000),
         ("M", 1_000_000),
         ("G", 1_000_000_000),
         ("T", 1_000_000_000_000),
         ("P", 1_000_000_000_000_000),
+        ("E", 1_000_000_000_000_000_000),
         ("", 1),
     ];
     let (number, size) =

@@ -110,6 +110,9 @@ where
     K: Resource<Scope = NamespaceResourceScope> + Metadata<Ty = ObjectMeta> + Serialize,
 {
     let Some(live) = live else { return missing(wanted, None) };
+    if belongs_to_another(wanted.metadata(), live.metadata()) {
+        return None;
+    }
     let (should, is) =
         (serde_json::to_value(wanted).ok()?, serde_json::to_value(live.as_ref()).ok()?);
     if within(&should, &is) {
@@ -117,6 +120,15 @@ where
     }
     let shown = live.metadata().resource_version.clone();
     Some(Write::Apply(target(wanted, shown)?))
+}
+
+/// Another object's, or that of a namesake that was deleted and whose things are about to go.
+fn belongs_to_another(wanted: &ObjectMeta, live: &ObjectMeta) -> bool {
+    let controller = |metadata: &ObjectMeta| {
+        let mut owners = metadata.owner_references.iter().flatten();
+        owners.find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.clone())
+    };
+    controller(live).is_some_and(|owner| Some(owner) != controller(wanted))
 }
 
 fn target<K>(wanted: &K, shown: Option<String>) -> Option<Target>
@@ -131,14 +143,15 @@ where
     Some(Target { object: serde_json::from_value(value).ok()?, resource, shown })
 }
 
-/// Everything that `should` says, `is` says too. Lists have to be of the same length.
+/// Everything that `should` says, `is` says too. Lists may have more: applying would not take away
+/// what others have added, so that writing on account of it would never end.
 fn within(should: &Value, is: &Value) -> bool {
     match (should, is) {
         (Value::Object(should), Value::Object(is)) => {
             should.iter().all(|(key, value)| is.get(key).is_some_and(|is| within(value, is)))
         }
         (Value::Array(should), Value::Array(is)) => {
-            should.len() == is.len() && should.iter().zip(is).all(|(should, is)| within(should, is))
+            should.iter().all(|should| is.iter().any(|is| within(should, is)))
         }
         (should, is) => should == is,
     }

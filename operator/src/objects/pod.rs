@@ -59,16 +59,18 @@ pub(super) fn template(desired: &Desired) -> PodTemplateSpec {
             init_containers: Some(inits),
             share_process_namespace: Some(true),
             termination_grace_period_seconds: Some(desired.grace),
-            security_context: Some(PodSecurityContext {
-                fs_group: Some(TIMESTEN_GROUP),
-                ..user.security_context.clone().unwrap_or_default()
-            }),
+            security_context: Some(security(user.security_context.clone().unwrap_or_default())),
             image_pull_secrets: pull_secrets(desired, &user),
             affinity: Some(affinity(desired, user.affinity.clone().unwrap_or_default())),
             volumes: Some(volumes(desired, &user)),
             ..user
         }),
     }
+}
+
+/// The volumes belong to the group of the official images, unless the user says otherwise.
+fn security(user: PodSecurityContext) -> PodSecurityContext {
+    PodSecurityContext { fs_group: user.fs_group.or(Some(TIMESTEN_GROUP)), ..user }
 }
 
 fn named<'a>(containers: &'a [Container], name: &str) -> Option<&'a Container> {

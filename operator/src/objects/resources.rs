@@ -47,9 +47,10 @@ pub(super) fn of_tt(
         .map(amount)
         .into()
     };
+    // Half of the user's say is not filled up with ours: a request could exceed its limit.
+    let ours = if says("cpu") { None } else { settings.database_cpu.clone().map(Quantity) };
     let cpu = |given: Option<&Amounts>| -> Option<Quantity> {
-        let given = given.and_then(|amounts| amounts.get("cpu").cloned());
-        given.or_else(|| settings.database_cpu.clone().map(Quantity))
+        given.and_then(|amounts| amounts.get("cpu").cloned()).or_else(|| ours.clone())
     };
     let with_cpu = |given: Option<&Amounts>| {
         let mut amounts = amounts.clone();
@@ -70,16 +71,21 @@ pub(super) fn of_sidecar(
     cpu: &str,
 ) -> Option<ResourceRequirements> {
     let given = user.and_then(|user| user.resources.clone()).unwrap_or_default();
-    let filled = |amounts: Option<Amounts>| {
-        let mut amounts = amounts.unwrap_or_default();
+    let (requests, limits) = (given.requests.unwrap_or_default(), given.limits.unwrap_or_default());
+    // Where the user says only one of request and limit, it is the other too: else a request
+    // could exceed its limit.
+    let filled = |first: &Amounts, second: &Amounts| {
+        let mut amounts = first.clone();
         amounts.retain(|name, _| !name.starts_with("hugepages"));
-        amounts.entry("memory".to_owned()).or_insert_with(|| Quantity(memory.to_owned()));
-        amounts.entry("cpu".to_owned()).or_insert_with(|| Quantity(cpu.to_owned()));
+        for (name, ours) in [("memory", memory), ("cpu", cpu)] {
+            let amount = || second.get(name).cloned().unwrap_or_else(|| Quantity(ours.to_owned()));
+            amounts.entry(name.to_owned()).or_insert_with(amount);
+        }
         Some(amounts)
     };
     Some(ResourceRequirements {
-        requests: filled(given.requests),
-        limits: filled(given.limits),
+        requests: filled(&requests, &limits),
+        limits: filled(&limits, &requests),
         ..ResourceRequirements::default()
     })
 }
