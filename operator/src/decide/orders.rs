@@ -103,6 +103,8 @@ pub(super) fn given(field: &Field<'_>) -> Orders {
             field.make_active(&mut orders, active);
             if proof::serves(field.member(active)) {
                 field.bring_back(&mut orders, standby);
+            } else if field.member(standby).facts().is_some_and(|f| f.daemon == Daemon::Down) {
+                field.order(&mut orders, standby, Verb::StartDaemon, None);
             }
         }
         State::Normal => {

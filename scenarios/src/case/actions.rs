@@ -117,7 +117,7 @@ pub struct History {
     /// The states that the object went through, all of them, from the first.
     #[serde(default)]
     pub state: Option<Vec<String>>,
-    /// How often each verb took effect, over all agents.
+    /// How often each verb was sent, over all agents.
     #[serde(default)]
     pub verbs: BTreeMap<String, u32>,
 }

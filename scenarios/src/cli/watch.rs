@@ -33,9 +33,9 @@ impl Watcher {
                     format!("{stamp}  {:<14} {state:<16} active {active}  {}", change.name, why(change))
                 })
             }
-            "events" if text("/regarding/kind") == "TimesTenClassic" => {
-                let (reason, note) = (text("/reason"), text("/note"));
-                let name = text("/regarding/name");
+            "events" if text("/involvedObject/kind") == "TimesTenClassic" => {
+                let (reason, note) = (text("/reason"), text("/message"));
+                let name = text("/involvedObject/name");
                 let own = note.starts_with("TimesTenClassic was");
                 (change.kind == ChangeKind::Added && !own)
                     .then(|| format!("{stamp}  {name:<14} {reason:<12} {note}"))

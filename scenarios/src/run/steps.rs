@@ -303,7 +303,7 @@ impl<'a> Player<'a> {
             .filter(|(verb, wanted)| count(verb) != **wanted)
             .map(|(verb, wanted)| format!("{verb}: expected {wanted}, seen {}", count(verb)))
             .collect();
-        if wrong.is_empty() { Ok(()) } else { Err(self.wrong(law, "verbs took effect otherwise", wrong)) }
+        if wrong.is_empty() { Ok(()) } else { Err(self.wrong(law, "verbs were sent more or less often", wrong)) }
     }
 
     async fn quiet(&self, law: &str, span: Duration) -> Result {

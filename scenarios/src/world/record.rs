@@ -26,7 +26,7 @@ pub struct Record {
     pub timeline: Timeline,
     /// The states that the object went through.
     pub states: Vec<(Duration, String)>,
-    /// How often each verb took effect.
+    /// How often each verb was sent to an agent.
     pub verbs: BTreeMap<String, u32>,
     /// What the oracles know.
     pub oracles: Oracles,
@@ -178,8 +178,8 @@ impl Record {
                     }
                 }
             }
-            "events" if text("/regarding/kind") == "TimesTenClassic" => {
-                let (reason, note) = (text("/reason").to_owned(), text("/note").to_owned());
+            "events" if text("/involvedObject/kind") == "TimesTenClassic" => {
+                let (reason, note) = (text("/reason").to_owned(), text("/message").to_owned());
                 if change.kind == ChangeKind::Added {
                     self.add(at, Who::Operator, format!("event {reason}: {note}"));
                     self.oracles.see(at, Sight::Event(reason, note));
@@ -210,14 +210,12 @@ impl Record {
             Happening::Received { verb, .. } => {
                 self.hash.add(&(at, &event.host, verb));
                 if !matches!(verb.as_str(), "GET" | "POLL") {
+                    *self.verbs.entry(verb.clone()).or_default() += 1;
                     self.add(at, Who::TimesTen, format!("{host} is told {verb}"));
                 }
             }
             Happening::Done { verb, errno } => {
                 tell(format!("has done {verb}, errno {errno}"));
-                if *errno == 0 {
-                    *self.verbs.entry(verb.clone()).or_default() += 1;
-                }
             }
             Happening::Changed { fact, from, to } => {
                 tell(format!("{fact:?} was {from}, now {to}"));
