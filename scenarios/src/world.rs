@@ -260,11 +260,6 @@ impl Drop for World {
 async fn define(client: &Client) -> Result<(), WorldError> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     definitions.create(&PostParams::default(), &timesten_operator::crd::crd()).await?;
-    // TEMPORARY until the namespace controller lands
-    let maps: Api<k8s_openapi::api::core::v1::ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
-    let mut map = k8s_openapi::api::core::v1::ConfigMap::default();
-    map.metadata.name = Some("kube-root-ca.crt".into()); map.data = Some([("ca.crt".to_owned(), "x".to_owned())].into());
-    let _ = maps.create(&PostParams::default(), &map).await;
     Ok(())
 }
 
