@@ -109,6 +109,18 @@ impl FieldSet {
         self.children.get(key)
     }
 
+    /// The set without the root and its metadata themselves; what they hold stays.
+    pub(crate) fn without_frames(mut self) -> Self {
+        self.member = false;
+        if let Some(metadata) = self.children.get_mut("f:metadata") {
+            metadata.member = false;
+            if metadata.is_empty() {
+                self.children.remove("f:metadata");
+            }
+        }
+        self
+    }
+
     pub(crate) fn has_member(&self) -> bool {
         self.member
     }

@@ -34,24 +34,34 @@ fn merge_lists(before: &[Value], wanted: &[Value], schema: &Schema) -> Vec<Value
     let find = |items: &[(String, Value)], key: &str| {
         items.iter().find(|(known, _)| known == key).map(|(_, item)| item.clone())
     };
+    let mut shared =
+        wanted.iter().filter(|(key, _)| find(&before, key).is_some()).map(|(key, _)| key);
+    let mut next_shared = shared.next();
     let (mut left, mut right) = (before.iter().peekable(), wanted.iter().peekable());
     let mut done: Vec<&str> = Vec::new();
     let mut merged = Vec::new();
     while left.peek().is_some() || right.peek().is_some() {
-        if left.next_if(|(key, _)| done.contains(&key.as_str())).is_some() {
-            continue;
+        if let Some((key, item)) = left.peek().copied() {
+            let meets = right.peek().is_some_and(|(other, _)| other == key);
+            let kept = find(&wanted, key).is_none();
+            let later = right.peek().is_some() && next_shared.is_some_and(|next| next != key);
+            if !meets && kept {
+                merged.push(item.clone());
+            }
+            if !meets && (kept || later || done.contains(&key.as_str())) {
+                left.next();
+                continue;
+            }
         }
-        let kept = |key: &str| find(&wanted, key).is_none();
-        let right_is_new = right.peek().is_some_and(|(key, _)| find(&before, key).is_none());
-        if !right_is_new && let Some((_, item)) = left.next_if(|(key, _)| kept(key)) {
-            merged.push(item.clone());
-        } else if let Some((key, item)) = right.next() {
-            done.push(key);
-            merged.push(
-                find(&before, key)
-                    .map_or_else(|| item.clone(), |live| merge(&live, item, schema.element())),
-            );
+        let Some((key, item)) = right.next() else { continue };
+        done.push(key);
+        if next_shared == Some(key) {
+            next_shared = shared.next();
         }
+        merged.push(
+            find(&before, key)
+                .map_or_else(|| item.clone(), |live| merge(&live, item, schema.element())),
+        );
     }
     merged
 }

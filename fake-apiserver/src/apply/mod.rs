@@ -110,7 +110,7 @@ fn without_unowned(set: FieldSet) -> FieldSet {
     ] {
         set = set.without(&["f:metadata", &format!("f:{key}")]);
     }
-    set
+    set.without_frames()
 }
 
 /// The fields that a request can own: not the status of the main resource, nothing but the status of that one.
@@ -125,13 +125,13 @@ fn owned_through(set: FieldSet, call: &Call<'_>) -> FieldSet {
     }
 }
 
-/// The schema of a kind with the metadata of every object.
+/// A kind as field ownership sees it.
 struct Typed<'a> {
     resource: &'a Resource,
 }
 
 impl Typed<'_> {
-    /// Runs a function over the root's fields, each with its schema.
+    /// The schema of the kind, with the metadata of every object.
     fn schema(&self) -> Schema {
         use crate::schema::Shape;
         match self.resource.custom() {

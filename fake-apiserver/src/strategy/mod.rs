@@ -109,11 +109,42 @@ pub(crate) fn apply_defaults(value: &mut Value, resource: &Resource) {
                 types.push(json!("Egress"));
             }
             json::default_to(json::object_mut(value, "spec"), "policyTypes", types);
+            for side in ["ingress", "egress"] {
+                for rule in value
+                    .pointer_mut(&format!("/spec/{side}"))
+                    .and_then(Value::as_array_mut)
+                    .into_iter()
+                    .flatten()
+                {
+                    for port in
+                        rule.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten()
+                    {
+                        json::default_to(json::as_object(port), "protocol", "TCP");
+                    }
+                }
+            }
+        }
+        ("", "Event") | ("events.k8s.io", "Event") => event::apply_defaults(value, resource),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            default_binding(value)
         }
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
             json::as_object(value).entry("rules").or_insert(Value::Null);
         }
         _ => {}
+    }
+}
+
+/// Roles, users and groups are of one API group.
+fn default_binding(value: &mut Value) {
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    json::default_to(json::object_mut(value, "roleRef"), "apiGroup", GROUP);
+    for subject in
+        value.pointer_mut("/subjects").and_then(Value::as_array_mut).into_iter().flatten()
+    {
+        if ["User", "Group"].contains(&json::text(subject, &["kind"])) {
+            json::default_to(json::as_object(subject), "apiGroup", GROUP);
+        }
     }
 }
 

@@ -127,6 +127,13 @@ fn default_handler(handler: &mut Map<String, Value>) {
 }
 
 fn default_volume(volume: &mut Map<String, Value>) {
+    if let Some(Value::Array(items)) =
+        volume.get_mut("downwardAPI").and_then(|api| api.get_mut("items"))
+    {
+        for reference in items.iter_mut().filter_map(|item| item.get_mut("fieldRef")) {
+            json::default_to(json::as_object(reference), "apiVersion", "v1");
+        }
+    }
     for source in ["secret", "configMap", "downwardAPI", "projected"] {
         if let Some(Value::Object(source)) = volume.get_mut(source) {
             json::default_to(source, "defaultMode", 420);

@@ -143,7 +143,7 @@ fn route(state: &mut State, request: &Request, path: &ResourcePath) -> Result<An
         _ => false,
     };
     if misplaced {
-        return Err(Refusal::no_such_resource());
+        return Err(if custom { Refusal::page_not_found() } else { Refusal::no_such_resource() });
     }
     let call = call(state, request, path, resource)?;
     if let Some(subresource) = call.subresource() {
@@ -255,6 +255,10 @@ fn call<'a>(
             FieldValidation::Warn
         }
     };
+    if request.query.get("fieldManager").is_some_and(|manager| manager.len() > 128) {
+        let text = "Too long: may not be more than 128 bytes".to_owned();
+        causes.push(Cause::new("FieldValueTooLong", text, "fieldManager"));
+    }
     if !causes.is_empty() && request.method != Method::GET {
         return Err(Refusal::invalid(
             Named { group: "meta.k8s.io", resource: options },

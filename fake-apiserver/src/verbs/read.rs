@@ -182,8 +182,22 @@ fn check_match(matching: &str, version: &str, continued: &str) -> Result<(), Ref
     Ok(())
 }
 
+/// What a table may show of its objects.
+fn check_include(call: &Call<'_>, accept: Accept) -> Result<(), Refusal> {
+    match call.request.query.get("includeObject") {
+        Some(other)
+            if accept.form == Form::Table
+                && !["None", "Metadata", "Object", ""].contains(&other) =>
+        {
+            Err(Refusal::bad_request(format!("unrecognized includeObject value: {other:?}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn list(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let accept = negotiate(&call.request.accept, true)?;
+    check_include(call, accept)?;
     if call.request.query.get("sendInitialEvents").is_some() {
         let cause =
             Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
