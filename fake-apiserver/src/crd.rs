@@ -67,7 +67,13 @@ pub(crate) fn resources(definition: &Value) -> Vec<Resource> {
         .filter(|version| json::at(version, &["served"]) == Some(&Value::Bool(true)))
         .map(|version| {
             let name = json::text(version, &["name"]);
-            let custom = read_version(version, &group, name, &kind, &storage_version);
+            let mut custom = read_version(version, &group, name, &kind, &storage_version);
+            let better = newest_version(versions).filter(|best| *best != name);
+            if let (Some(best), Some(text)) = (better, &mut custom.deprecation)
+                && json::text(version, &["deprecationWarning"]).is_empty()
+            {
+                text.push_str(&format!("; use {group}/{best} {kind}"));
+            }
             Resource {
                 id: id.clone(),
                 group: group.clone(),
@@ -143,6 +149,16 @@ fn read_version(
                 .unwrap_or_else(|| format!("{} {kind} is deprecated", group_version(group, name)))
         }),
     }
+}
+
+/// The newest served version that is not deprecated.
+fn newest_version(versions: &[Value]) -> Option<&str> {
+    versions
+        .iter()
+        .filter(|version| version.get("served") == Some(&Value::Bool(true)))
+        .filter(|version| version.get("deprecated") != Some(&Value::Bool(true)))
+        .map(|version| json::text(version, &["name"]))
+        .max_by_key(|name| crate::discovery::priority(name))
 }
 
 fn subresources(custom: &Custom, kind: &str) -> BTreeMap<String, Subresource> {

@@ -79,7 +79,7 @@ fn custom_groups(state: &State) -> Vec<(String, Vec<(String, Vec<&Resource>)>)> 
 }
 
 /// Stable versions before beta and alpha ones, the newest first; odd names last.
-fn priority(version: &str) -> (u8, u32, u32) {
+pub(crate) fn priority(version: &str) -> (u8, u32, u32) {
     let Some(rest) = version.strip_prefix('v') else { return (0, 0, 0) };
     let (stage, name) = if rest.contains("alpha") {
         (1, "alpha")

@@ -75,7 +75,12 @@ where
 }
 
 fn whole(reply: Reply) -> Response<ResponseBody> {
-    response(reply.code, reply.content_type, Full::new(reply.body).boxed_unsync(), &reply.warnings)
+    let body = Full::new(reply.body).boxed_unsync();
+    let mut response = response(reply.code, reply.content_type, body, &reply.warnings);
+    if let Some(seconds) = reply.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 fn response(

@@ -164,12 +164,6 @@ impl Registry {
         BUILTIN.get(&place).or_else(|| self.custom.get(&place)).cloned()
     }
 
-    /// The resource of a kind.
-    pub(crate) fn of_kind(&self, api_version: &str, kind: &str) -> Option<Arc<Resource>> {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        self.all().find(|r| r.group == group && r.version == version && r.kind == kind).cloned()
-    }
-
     /// Every resource, the built-in ones first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
         BUILTIN.values().chain(self.custom.values())
@@ -178,6 +172,11 @@ impl Registry {
     /// The custom resources of a group.
     pub(crate) fn custom(&self) -> impl Iterator<Item = &Arc<Resource>> {
         self.custom.values()
+    }
+
+    /// Whether a group is one of those every server has.
+    pub(crate) fn is_builtin_group(&self, group: &str) -> bool {
+        BUILTIN.keys().any(|(known, _, _)| known == group)
     }
 
     /// Whether a group version is served.

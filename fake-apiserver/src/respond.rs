@@ -12,6 +12,8 @@ pub(crate) struct Reply {
     pub(crate) content_type: &'static str,
     pub(crate) body: Bytes,
     pub(crate) warnings: Vec<String>,
+    /// Seconds after which to try again.
+    pub(crate) retry_after: Option<u64>,
 }
 
 impl Reply {
@@ -20,19 +22,33 @@ impl Reply {
     }
 
     pub(crate) fn bytes(code: u16, body: Bytes) -> Self {
-        Self { code, content_type: "application/json", body, warnings: Vec::new() }
+        Self {
+            code,
+            content_type: "application/json",
+            body,
+            warnings: Vec::new(),
+            retry_after: None,
+        }
     }
 
     pub(crate) fn text(code: u16, text: &str) -> Self {
         let body = Bytes::copy_from_slice(text.as_bytes());
-        Self { code, content_type: "text/plain; charset=utf-8", body, warnings: Vec::new() }
+        Self {
+            code,
+            content_type: "text/plain; charset=utf-8",
+            body,
+            warnings: Vec::new(),
+            retry_after: None,
+        }
     }
 
     pub(crate) fn refused(refusal: &Refusal) -> Self {
         if refusal.plain {
             return Self::text(refusal.code, &refusal.message);
         }
-        Self::json(refusal.code, &refusal.status())
+        let status = refusal.status();
+        let retry_after = status.pointer("/details/retryAfterSeconds").and_then(Value::as_u64);
+        Self { retry_after, ..Self::json(refusal.code, &status) }
     }
 
     /// The same answer as YAML.

@@ -24,7 +24,7 @@ pub(crate) fn table(
             let cells: Vec<Value> = columns.iter().map(|column| column.cell(item, now)).collect();
             let mut row = json!({"cells": cells});
             match include {
-                "None" => {}
+                "None" => json::put(&mut row, &["object"], Value::Null),
                 "Object" => json::put(&mut row, &["object"], (**item).clone()),
                 _ => json::put(&mut row, &["object"], meta::partial(item, false)),
             }

@@ -77,21 +77,6 @@ impl FieldSet {
         Self { member: self.member && !other.member, children: children.collect() }
     }
 
-    /// What is here and neither in the other set nor below one of its members.
-    pub(crate) fn difference_below(&self, other: &Self) -> Self {
-        if other.member {
-            return Self::default();
-        }
-        let children = self.children.iter().filter_map(|(key, child)| {
-            let left = other
-                .children
-                .get(key)
-                .map_or_else(|| child.clone(), |theirs| child.difference_below(theirs));
-            (!left.is_empty()).then(|| (key.clone(), left))
-        });
-        Self { member: self.member, children: children.collect() }
-    }
-
     /// The set without what is at or below a field at the root.
     pub(crate) fn without(mut self, path: &[&str]) -> Self {
         match path {
@@ -122,6 +107,18 @@ impl FieldSet {
 
     pub(crate) fn child(&self, key: &str) -> Option<&Self> {
         self.children.get(key)
+    }
+
+    /// The set without the root and its metadata themselves; what they hold stays.
+    pub(crate) fn without_frames(mut self) -> Self {
+        self.member = false;
+        if let Some(metadata) = self.children.get_mut("f:metadata") {
+            metadata.member = false;
+            if metadata.is_empty() {
+                self.children.remove("f:metadata");
+            }
+        }
+        self
     }
 
     pub(crate) fn has_member(&self) -> bool {
@@ -188,9 +185,33 @@ impl FieldSet {
         }
     }
 
+    /// All fields of a value, and all that hold them.
+    pub(crate) fn whole(value: &Value, schema: &Schema) -> Self {
+        let mut set = Self::default();
+        match value {
+            Value::Object(map) if !schema.is_atomic() => {
+                for (key, value) in map {
+                    let field = schema.field(key).unwrap_or(Schema::any());
+                    set.insert(format!("f:{key}"), Self::whole(value, field));
+                }
+            }
+            Value::Array(items) if schema.list != ListKind::Atomic => {
+                for item in items {
+                    let child = match schema.list {
+                        ListKind::Map(_) => Self::whole(item, schema.element()),
+                        _ => Self::default().mark(),
+                    };
+                    set.insert(element_key(item, schema), child);
+                }
+            }
+            _ => {}
+        }
+        set.mark()
+    }
+
     /// The fields that one value has and another has not, or has with another value.
     pub(crate) fn changed(old: Option<&Value>, new: &Value, schema: &Schema) -> Self {
-        let Some(old) = old else { return Self::of(new, schema).marked_if_hollow(new, schema) };
+        let Some(old) = old else { return Self::whole(new, schema) };
         if old == new {
             return Self::default();
         }
@@ -199,12 +220,7 @@ impl FieldSet {
                 let mut set = Self::default();
                 for (key, value) in after {
                     let field = schema.field(key).unwrap_or(Schema::any());
-                    let mut child = Self::changed(before.get(key), value, field);
-                    let is_new = !before.contains_key(key);
-                    if is_new && (is_hollow(value) || !schema.has_property(key)) {
-                        child = child.mark();
-                    }
-                    set.insert(format!("f:{key}"), child);
+                    set.insert(format!("f:{key}"), Self::changed(before.get(key), value, field));
                 }
                 set
             }
@@ -213,20 +229,12 @@ impl FieldSet {
                 for item in after {
                     let key = element_key(item, schema);
                     let was = before.iter().find(|candidate| element_key(candidate, schema) == key);
-                    let child = match was {
-                        None => Self::of(item, schema.element()).mark(),
-                        Some(was) => Self::changed(Some(was), item, schema.element()),
-                    };
-                    set.insert(key, child);
+                    set.insert(key, Self::changed(was, item, schema.element()));
                 }
                 set
             }
             _ => Self::default().mark(),
         }
-    }
-
-    fn marked_if_hollow(self, value: &Value, _schema: &Schema) -> Self {
-        if is_hollow(value) { self.mark() } else { self }
     }
 }
 

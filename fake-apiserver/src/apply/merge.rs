@@ -19,23 +19,51 @@ pub(super) fn merge(live: &Value, config: &Value, schema: &Schema) -> Value {
             Value::Object(merged)
         }
         (Value::Array(before), Value::Array(wanted)) if schema.list != ListKind::Atomic => {
-            let find = |items: &[Value], key: &str| {
-                items.iter().find(|item| element_key(item, schema) == key).cloned()
-            };
-            let mut merged: Vec<Value> = Vec::new();
-            for item in before {
-                let key = element_key(item, schema);
-                let value = find(wanted, &key)
-                    .map_or_else(|| item.clone(), |new| merge(item, &new, schema.element()));
-                merged.push(value);
-            }
-            let new =
-                wanted.iter().filter(|item| find(before, &element_key(item, schema)).is_none());
-            merged.extend(new.cloned());
-            Value::Array(merged)
+            Value::Array(merge_lists(before, wanted, schema))
         }
         _ => config.clone(),
     }
+}
+
+/// Two lists in one order: that of both, and where they differ the new elements come first.
+fn merge_lists(before: &[Value], wanted: &[Value], schema: &Schema) -> Vec<Value> {
+    let keyed = |items: &[Value]| -> Vec<(String, Value)> {
+        items.iter().map(|item| (element_key(item, schema), item.clone())).collect()
+    };
+    let (before, wanted) = (keyed(before), keyed(wanted));
+    let find = |items: &[(String, Value)], key: &str| {
+        items.iter().find(|(known, _)| known == key).map(|(_, item)| item.clone())
+    };
+    let mut shared =
+        wanted.iter().filter(|(key, _)| find(&before, key).is_some()).map(|(key, _)| key);
+    let mut next_shared = shared.next();
+    let (mut left, mut right) = (before.iter().peekable(), wanted.iter().peekable());
+    let mut done: Vec<&str> = Vec::new();
+    let mut merged = Vec::new();
+    while left.peek().is_some() || right.peek().is_some() {
+        if let Some((key, item)) = left.peek().copied() {
+            let meets = right.peek().is_some_and(|(other, _)| other == key);
+            let kept = find(&wanted, key).is_none();
+            let later = right.peek().is_some() && next_shared.is_some_and(|next| next != key);
+            if !meets && kept {
+                merged.push(item.clone());
+            }
+            if !meets && (kept || later || done.contains(&key.as_str())) {
+                left.next();
+                continue;
+            }
+        }
+        let Some((key, item)) = right.next() else { continue };
+        done.push(key);
+        if next_shared == Some(key) {
+            next_shared = shared.next();
+        }
+        merged.push(
+            find(&before, key)
+                .map_or_else(|| item.clone(), |live| merge(&live, item, schema.element())),
+        );
+    }
+    merged
 }
 
 /// Takes fields out of an object, but for those (and what holds those) that are still owned.

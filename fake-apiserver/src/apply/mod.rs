@@ -110,7 +110,7 @@ fn without_unowned(set: FieldSet) -> FieldSet {
     ] {
         set = set.without(&["f:metadata", &format!("f:{key}")]);
     }
-    set
+    set.without_frames()
 }
 
 /// The fields that a request can own: not the status of the main resource, nothing but the status of that one.
@@ -125,13 +125,13 @@ fn owned_through(set: FieldSet, call: &Call<'_>) -> FieldSet {
     }
 }
 
-/// The schema of a kind with the metadata of every object.
+/// A kind as field ownership sees it.
 struct Typed<'a> {
     resource: &'a Resource,
 }
 
 impl Typed<'_> {
-    /// Runs a function over the root's fields, each with its schema.
+    /// The schema of the kind, with the metadata of every object.
     fn schema(&self) -> Schema {
         use crate::schema::Shape;
         match self.resource.custom() {
@@ -197,7 +197,7 @@ pub(crate) fn track_update(old: Option<&Value>, new: &mut Value, call: &Call<'_>
     let (before, after) = (old.map(bare), bare(new));
     let changed = owned_through(FieldSet::changed(before.as_ref(), &after, &schema), call);
     let removed = before.map_or_else(FieldSet::default, |before| {
-        FieldSet::of(&before, &schema).difference(&FieldSet::of(&after, &schema))
+        FieldSet::whole(&before, &schema).difference(&FieldSet::whole(&after, &schema))
     });
     let mut writer = Manager {
         name: call.manager.clone(),
@@ -226,19 +226,12 @@ pub(crate) fn track_update(old: Option<&Value>, new: &mut Value, call: &Call<'_>
 
 /// Checks what an applied configuration must and must not say.
 pub(crate) fn check_config(config: &Value, call: &Call<'_>) -> Result<(), Refusal> {
-    for (key, wanted) in
-        [("apiVersion", call.resource.api_version()), ("kind", call.resource.kind.clone())]
-    {
-        let told = json::text(config, &[key]);
-        if told.is_empty() {
-            return Err(Refusal::bad_request(format!("invalid object: {key} must be set")));
-        }
-        if told != wanted {
-            let what = if key == "kind" { "kind" } else { "API version" };
-            return Err(Refusal::bad_request(format!(
-                "the {what} in the data ({told}) does not match the expected {what} ({wanted})"
-            )));
-        }
+    let (version, kind) = (json::text(config, &["apiVersion"]), json::text(config, &["kind"]));
+    if version != call.resource.api_version() || kind != call.resource.kind {
+        let (group, version) = version.split_once('/').unwrap_or(("", version));
+        return Err(Refusal::bad_request(format!(
+            "invalid object type: {group}/{version}, Kind={kind}"
+        )));
     }
     if json::at(config, &["metadata", "managedFields"])
         .is_some_and(|fields| fields.as_array().is_none_or(|l| !l.is_empty()))
@@ -294,14 +287,16 @@ pub(crate) fn applied(
     }
     let changed = without_unowned(FieldSet::changed(Some(&before), &merged, &schema));
     settle_conflicts(&mut all, &changed, force, call)?;
-    let removed = FieldSet::of(&before, &schema).difference(&FieldSet::of(&merged, &schema));
+    let removed = FieldSet::whole(&before, &schema).difference(&FieldSet::whole(&merged, &schema));
     for manager in &mut all {
         manager.fields = manager.fields.difference(&removed);
     }
-    if let Some(last) =
-        last.filter(|last| last.fields == writer.fields && last.api_version == writer.api_version)
-    {
-        writer.time = last.time;
+    // Only a writer that changes the object leaves its time.
+    let unchanged = live.is_some() && merged == before;
+    match last {
+        Some(last) if unchanged || last.fields == writer.fields => writer.time = last.time,
+        None if unchanged => writer.time = String::new(),
+        _ => {}
     }
     all.push(writer);
     set_managers(&mut merged, all);
@@ -352,10 +347,7 @@ fn settle_conflicts(
             }
             let texts: Vec<String> = groups
                 .iter()
-                .map(|(who, paths)| match paths.as_slice() {
-                    [one] if groups.len() > 1 => format!("conflict with {who}: {one}"),
-                    paths => format!("conflicts with {who}:\n- {}", paths.join("\n- ")),
-                })
+                .map(|(who, paths)| format!("conflicts with {who}:\n- {}", paths.join("\n- ")))
                 .collect();
             lines += &texts.join("\n");
             lines

@@ -28,8 +28,8 @@ pub(crate) fn merge(value: &mut Value, patch: &Value, schema: &Schema) -> Result
         }
         Some("merge") | None => {}
         Some(other) => {
-            let message = format!("Unknown patch type: {other:?}");
-            return Err(Refusal::internal(message));
+            let shown = go_map(&Value::Object(patch.clone()));
+            return Err(Refusal::internal(format!("unknown patch type: {other} in map: {shown}")));
         }
     }
     let target = crate::json::as_object(value);
@@ -45,12 +45,12 @@ pub(crate) fn merge(value: &mut Value, patch: &Value, schema: &Schema) -> Result
         } else if !key.starts_with('$') {
             merge_key(target, key, change, patch, schema)?;
         }
-    }
-    for (key, order) in patch {
-        if let (Some(list), Some(order)) = (key.strip_prefix(SET_ORDER), order.as_array()) {
-            let merge_key = schema.field(list).and_then(|field| field.merge.key.clone());
+        // An order without changes reorders what is there.
+        if let Some(list) = key.strip_prefix(SET_ORDER).filter(|list| !patch.contains_key(*list)) {
+            let field = schema.field(list).unwrap_or(Schema::any());
+            let order = change.as_array().map(Vec::as_slice);
             if let Some(Value::Array(items)) = target.get_mut(list) {
-                reorder(items, order, merge_key.as_deref());
+                merge_list(items, &[], field, order)?;
             }
         }
     }
@@ -80,9 +80,12 @@ fn merge_key(
             if !present.is_array() {
                 *present = Value::Array(Vec::new());
             }
-            let ordered = patch.contains_key(&format!("{SET_ORDER}{key}"));
+            let order = patch
+                .get(&format!("{SET_ORDER}{key}"))
+                .and_then(Value::as_array)
+                .map(Vec::as_slice);
             if let Value::Array(present) = present {
-                merge_list(present, items, field, ordered)?;
+                merge_list(present, items, field, order)?;
             }
         }
         Value::Object(_) if !field.merge.replace => {
@@ -100,74 +103,89 @@ fn merge_list(
     present: &mut Vec<Value>,
     changes: &[Value],
     field: &Schema,
-    ordered: bool,
+    order: Option<&[Value]>,
 ) -> Result<(), Refusal> {
     if changes.iter().any(|change| directive(change) == Some("replace")) {
         *present =
             changes.iter().filter(|change| directive(change) != Some("replace")).cloned().collect();
         return Ok(());
     }
-    let Some(key) = &field.merge.key else {
-        for change in changes {
+    let before = present.clone();
+    let key = field.merge.key.as_deref();
+    let mut patched: Vec<Value> = Vec::new();
+    for change in changes {
+        let Some(key) = key else {
             if !present.contains(change) {
                 present.push(change.clone());
             }
-        }
-        return Ok(());
-    };
-    let mut added = Vec::new();
-    for change in changes {
+            patched.push(change.clone());
+            continue;
+        };
         let identity = change.get(key).cloned().ok_or_else(|| {
-            Refusal::bad_request(format!(
-                "map: {change} does not contain declared merge key: {key}"
+            Refusal::internal(format!(
+                "map: {} does not contain declared merge key: {key}",
+                go_map(change)
             ))
         })?;
-        let found = present.iter().position(|item| item.get(key) == Some(&identity));
+        let found = present.iter_mut().find(|item| item.get(key) == Some(&identity));
         match (directive(change), found) {
             (Some("delete"), _) => present.retain(|item| item.get(key) != Some(&identity)),
-            (_, Some(index)) => {
-                if let Some(item) = present.get_mut(index) {
-                    merge(item, change, field.element())?;
-                }
-            }
+            (_, Some(item)) => merge(item, change, field.element())?,
             (_, None) => {
                 let mut new = Value::Object(Map::new());
                 merge(&mut new, change, field.element())?;
-                added.push(new);
+                present.push(new);
             }
         }
+        patched.push(identity);
     }
-    // What is new comes first, unless an order is told: the real server sorts by the order of the patch.
-    if ordered {
-        present.extend(added);
-    } else if !added.is_empty() {
-        let in_patch: Vec<&Value> = changes.iter().filter_map(|change| change.get(key)).collect();
-        let (touched, rest): (Vec<Value>, Vec<Value>) = present
-            .drain(..)
-            .chain(added)
-            .partition(|item| item.get(key).is_some_and(|id| in_patch.contains(&id)));
-        let mut touched = touched;
-        touched.sort_by_key(|item| in_patch.iter().position(|id| item.get(key) == Some(*id)));
-        *present = interleave(touched, rest);
-    }
+    let order = order
+        .map_or(patched, |order| order.iter().filter_map(|item| identity(item, key)).collect());
+    *present = ordered(std::mem::take(present), &before, &order, key);
     Ok(())
 }
 
-/// Items of the patch in its order before the others.
-fn interleave(touched: Vec<Value>, rest: Vec<Value>) -> Vec<Value> {
-    touched.into_iter().chain(rest).collect()
+fn identity(item: &Value, key: Option<&str>) -> Option<Value> {
+    key.map_or_else(|| Some(item.clone()), |key| item.get(key).cloned())
+}
+
+/// The elements that the patch names in its order, the others in theirs, as close to where they were as can be.
+fn ordered(items: Vec<Value>, before: &[Value], order: &[Value], key: Option<&str>) -> Vec<Value> {
+    let named = |item: &Value| {
+        identity(item, key).and_then(|id| order.iter().position(|known| *known == id))
+    };
+    let place = |item: &Value| {
+        let id = identity(item, key);
+        before.iter().position(|known| identity(known, key) == id)
+    };
+    let (mut patched, kept): (Vec<Value>, Vec<Value>) =
+        items.into_iter().partition(|item| named(item).is_some());
+    patched.sort_by_key(|item| named(item));
+    let (mut patched, mut kept) = (patched.into_iter().peekable(), kept.into_iter().peekable());
+    let mut all = Vec::new();
+    loop {
+        let later = match (patched.peek(), kept.peek()) {
+            (Some(left), Some(right)) => {
+                place(left).is_some_and(|left| place(right).is_some_and(|right| left > right))
+            }
+            (None, Some(_)) => true,
+            _ => false,
+        };
+        match if later { kept.next() } else { patched.next() } {
+            Some(item) => all.push(item),
+            None => return all,
+        }
+    }
+}
+
+/// A map as Go prints it.
+fn go_map(value: &Value) -> String {
+    let pairs = value.as_object().into_iter().flatten().map(|(key, value)| {
+        format!("{key}:{}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    });
+    format!("map[{}]", pairs.collect::<Vec<_>>().join(" "))
 }
 
 fn directive(change: &Value) -> Option<&str> {
     change.get(DIRECTIVE)?.as_str()
-}
-
-fn reorder(items: &mut [Value], order: &[Value], key: Option<&str>) {
-    let place = |item: &Value| {
-        order.iter().position(|wanted| match key {
-            Some(key) => wanted.get(key).is_some() && wanted.get(key) == item.get(key),
-            None => wanted == item,
-        })
-    };
-    items.sort_by_key(|item| place(item).unwrap_or(usize::MAX));
 }

@@ -84,12 +84,12 @@ fn check(rule: &CelRule, value: &Value, old: Option<&Value>, path: &str) -> Opti
     let context = context(value, old, rule.optional_old_self);
     match program.execute(&context) {
         Ok(Cel::Bool(true)) => None,
-        Ok(_) => Some(refused(rule, value, &context, field)),
+        Ok(_) => Some(refused(rule, &context, field)),
         Err(error) => failed(&format!("rule evaluation error: {error}: {}", rule.rule)),
     }
 }
 
-fn refused(rule: &CelRule, value: &Value, context: &Context<'_, '_>, field: String) -> Cause {
+fn refused(rule: &CelRule, context: &Context<'_, '_>, field: String) -> Cause {
     let told = rule.message_expression.as_deref().and_then(|expression| {
         match Program::compile(expression).ok()?.execute(context) {
             Ok(Cel::String(text)) => Some(text.to_string()),
@@ -99,12 +99,13 @@ fn refused(rule: &CelRule, value: &Value, context: &Context<'_, '_>, field: Stri
     let message = told
         .or_else(|| rule.message.clone())
         .unwrap_or_else(|| format!("failed rule: {}", rule.rule.trim()));
-    match rule.reason.as_deref() {
-        Some("FieldValueForbidden") => Cause::forbidden(field, &message),
-        Some("FieldValueRequired") => Cause::required(field, &message),
-        Some("FieldValueDuplicate") => Cause::duplicate(field, &shown(value)),
-        _ => Cause::invalid(field, &shown(value), &message),
-    }
+    let (reason, head) = match rule.reason.as_deref() {
+        Some("FieldValueForbidden") => ("FieldValueForbidden", format!("Forbidden: {message}")),
+        Some("FieldValueRequired") => ("FieldValueRequired", format!("Required value: {message}")),
+        Some("FieldValueDuplicate") => ("FieldValueDuplicate", "Duplicate value".to_owned()),
+        _ => ("FieldValueInvalid", format!("Invalid value: {message}")),
+    };
+    Cause::new(reason, head, field)
 }
 
 /// What an error shows of a value: scalars as they are, of others their type.

@@ -167,7 +167,8 @@ fn omitted(key: &str, value: &Value, field: &Schema) -> bool {
     match value {
         Value::Array(items) => items.is_empty(),
         Value::Object(map) => {
-            let is_map = matches!(&field.resolved().shape, Shape::Object { properties, .. } if properties.is_empty());
+            let is_map =
+                matches!(&field.resolved().shape, Shape::Object { additional: Some(_), .. });
             map.is_empty() && is_map
         }
         Value::String(text) => text.is_empty() && !MAY_BE_EMPTY.contains(&key),

@@ -33,14 +33,13 @@ pub(crate) fn fill(value: &mut Value, schema: &Schema) {
     }
 }
 
-/// Drops nulls of fields that have a default and must not be null: they were filled in above, or are to be.
+/// Drops nulls of fields that must not be null, before defaults are filled in.
 pub(crate) fn drop_nulls(value: &mut Value, schema: &Schema) {
     match (&schema.shape, value) {
         (Shape::Object { properties, additional }, Value::Object(map)) => {
             map.retain(|key, value| {
                 let field = properties.get(key);
-                !(value.is_null()
-                    && field.is_some_and(|field| !field.nullable && field.default.is_some()))
+                !(value.is_null() && field.is_some_and(|field| !field.nullable))
             });
             for (key, value) in map.iter_mut() {
                 if let Some(field) = properties.get(key).or(additional.as_deref()) {

@@ -16,8 +16,9 @@ pub(crate) fn validate(value: &Value, schema: &Schema, path: &str, causes: &mut 
     let rules = &schema.rules;
     if !type_fits(value, schema) {
         let found = type_name(value);
-        let leaf = leaf(path);
-        let detail = format!("{leaf} in body must be of type {}: {:?}", wanted_type(schema), found);
+        let shown = path.strip_prefix("status.").unwrap_or(path);
+        let detail =
+            format!("{shown} in body must be of type {}: {:?}", wanted_type(schema), found);
         causes.push(Cause::wrong_type(root(path), &found.into(), &detail));
         return;
     }
@@ -38,10 +39,6 @@ pub(crate) fn validate(value: &Value, schema: &Schema, path: &str, causes: &mut 
 
 fn root(path: &str) -> &str {
     if path.is_empty() { "<nil>" } else { path }
-}
-
-fn leaf(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
 }
 
 fn plain(value: &Value) -> String {
@@ -120,7 +117,7 @@ fn validate_text(text: &str, rules: &Rules, path: &str, causes: &mut Vec<Cause>)
         && !format_fits(text, format)
     {
         let detail = in_body(path, &format!("must be of type {format}: {value}"));
-        causes.push(Cause::invalid(root(path), &value, &detail));
+        causes.push(Cause::wrong_type(root(path), &value, &detail));
     }
 }
 
@@ -159,39 +156,39 @@ fn format_fits(text: &str, format: &str) -> bool {
 
 fn validate_number(number: &Number, rules: &Rules, path: &str, causes: &mut Vec<Cause>) {
     let value = Value::Number(number.clone());
+    let found = number.as_f64().unwrap_or_default();
+    let too_wide = rules.format.as_deref() == Some("int32")
+        && !number.as_i64().is_some_and(|number| i32::try_from(number).is_ok());
+    if too_wide {
+        let text = format!(
+            "Invalid value: \"\": Checked value must be of type integer with format int32 in {path}"
+        );
+        causes.push(Cause::new("FieldValueInvalid", text, "<nil>"));
+        return;
+    }
     let mut refuse =
         |detail: String| causes.push(Cause::invalid(root(path), &value, &in_body(path, &detail)));
-    let found = number.as_f64().unwrap_or_default();
-    if let Some(format) = rules.format.as_deref() {
-        let fits = match format {
-            "int32" => number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
-            _ => true,
-        };
-        if !fits {
-            refuse(format!("must be of type {format}: {value}"));
-        }
-    }
-    if let Some(bound) = &rules.minimum {
-        let bound_value = bound.as_f64().unwrap_or_default();
-        if rules.exclusive_minimum && found <= bound_value {
+    let bound = |bound: &Option<Number>| {
+        bound.as_ref().map(|bound| (bound.clone(), bound.as_f64().unwrap_or_default()))
+    };
+    if let Some((bound, limit)) = bound(&rules.minimum) {
+        if rules.exclusive_minimum && found <= limit {
             refuse(format!("should be greater than {bound}"));
-        } else if found < bound_value {
+        } else if found < limit {
             refuse(format!("should be greater than or equal to {bound}"));
         }
     }
-    if let Some(bound) = &rules.maximum {
-        let bound_value = bound.as_f64().unwrap_or_default();
-        if rules.exclusive_maximum && found >= bound_value {
+    if let Some((bound, limit)) = bound(&rules.maximum) {
+        if rules.exclusive_maximum && found >= limit {
             refuse(format!("should be less than {bound}"));
-        } else if found > bound_value {
+        } else if found > limit {
             refuse(format!("should be less than or equal to {bound}"));
         }
     }
-    if let Some(unit) = &rules.multiple_of {
-        let unit_value = unit.as_f64().unwrap_or(1.0);
-        if found % unit_value != 0.0 {
-            refuse(format!("should be a multiple of {unit}"));
-        }
+    if let Some((unit, size)) = bound(&rules.multiple_of)
+        && found % size != 0.0
+    {
+        refuse(format!("should be a multiple of {unit}"));
     }
 }
 
@@ -283,39 +280,34 @@ fn validate_object(value: &Value, schema: &Schema, path: &str, causes: &mut Vec<
 }
 
 fn validate_combinations(value: &Value, rules: &Rules, path: &str, causes: &mut Vec<Cause>) {
-    let fits = |schema: &Schema| {
+    let faults = |schema: &Schema| {
         let mut faults = Vec::new();
         validate(value, schema, path, &mut faults);
         faults
     };
+    let refusal = |rule: &str| {
+        Cause::new("FieldValueInvalid", format!("Invalid value: \"\": {path:?} {rule}"), "<nil>")
+    };
     for schema in &rules.all_of {
-        causes.extend(fits(schema));
+        causes.extend(faults(schema));
     }
-    if !rules.any_of.is_empty() && !rules.any_of.iter().any(|schema| fits(schema).is_empty()) {
-        let detail = in_body(path, "must validate at least one schema (anyOf)");
-        causes.push(Cause::invalid(root(path), &Value::from(""), &detail));
-        causes.extend(rules.any_of.first().map(fits).unwrap_or_default());
+    if !rules.any_of.is_empty() && !rules.any_of.iter().any(|schema| faults(schema).is_empty()) {
+        causes.push(refusal("must validate at least one schema (anyOf)"));
+        causes.extend(rules.any_of.first().map(faults).unwrap_or_default());
     }
     if !rules.one_of.is_empty() {
-        let matching = rules.one_of.iter().filter(|schema| fits(schema).is_empty()).count();
+        let matching = rules.one_of.iter().filter(|schema| faults(schema).is_empty()).count();
         if matching != 1 {
             let found =
-                if matching == 0 { "Found none valid" } else { "Found more than one valid" };
-            let detail =
-                in_body(path, &format!("must validate one and only one schema (oneOf). {found}"));
-            causes.push(Cause::invalid(root(path), &Value::from(""), &detail));
+                if matching == 0 { "Found none valid" } else { "Found 2 valid alternatives" };
+            causes
+                .push(refusal(&format!("must validate one and only one schema (oneOf). {found}")));
             if matching == 0 {
-                causes.extend(rules.one_of.first().map(fits).unwrap_or_default());
+                causes.extend(rules.one_of.first().map(faults).unwrap_or_default());
             }
         }
     }
-    if let Some(not) = &rules.not
-        && fits(not).is_empty()
-    {
-        causes.push(Cause::invalid(
-            root(path),
-            &Value::from(""),
-            &in_body(path, "must not validate the schema (not)"),
-        ));
+    if rules.not.as_ref().is_some_and(|not| faults(not).is_empty()) {
+        causes.push(refusal("must not validate the schema (not)"));
     }
 }

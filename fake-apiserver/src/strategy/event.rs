@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::json;
+use crate::registry::Resource;
 
 /// Names of the fields in `v1` and in `events.k8s.io/v1`.
 const NAMES: [(&str, &str); 6] = [
@@ -14,6 +15,16 @@ const NAMES: [(&str, &str); 6] = [
     ("count", "deprecatedCount"),
 ];
 const CONTROLLER: (&str, &str) = ("reportingComponent", "reportingController");
+
+/// Fields that an event always has, if only empty.
+pub(crate) fn apply_defaults(value: &mut Value, resource: &Resource) {
+    let map = json::as_object(value);
+    map.entry("eventTime").or_insert(Value::Null);
+    if resource.group.is_empty() {
+        map.entry("reportingComponent").or_insert_with(|| "".into());
+        map.entry("reportingInstance").or_insert_with(|| "".into());
+    }
+}
 
 /// Renames the fields of an event to those of a group.
 pub(crate) fn to_view(value: &mut Value, group: &str) {

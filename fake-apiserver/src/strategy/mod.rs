@@ -86,9 +86,7 @@ pub(crate) fn grace_period(object: &Value, resource: &Resource, asked: Option<i6
 /// Fills in the defaults that are code on the real server.
 pub(crate) fn apply_defaults(value: &mut Value, resource: &Resource) {
     match (resource.group.as_str(), resource.kind.as_str()) {
-        ("", "Pod") => {
-            pod::default_spec(json::as_object(value).entry("spec").or_insert_with(|| json!({})))
-        }
+        ("", "Pod") => pod::default_pod(value),
         ("", "Service") => service::apply_defaults(value),
         ("", "PersistentVolumeClaim") => claim::apply_defaults(value),
         ("", "Secret") => default_secret(value),
@@ -111,11 +109,42 @@ pub(crate) fn apply_defaults(value: &mut Value, resource: &Resource) {
                 types.push(json!("Egress"));
             }
             json::default_to(json::object_mut(value, "spec"), "policyTypes", types);
+            for side in ["ingress", "egress"] {
+                for rule in value
+                    .pointer_mut(&format!("/spec/{side}"))
+                    .and_then(Value::as_array_mut)
+                    .into_iter()
+                    .flatten()
+                {
+                    for port in
+                        rule.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten()
+                    {
+                        json::default_to(json::as_object(port), "protocol", "TCP");
+                    }
+                }
+            }
+        }
+        ("", "Event") | ("events.k8s.io", "Event") => event::apply_defaults(value, resource),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            default_binding(value)
         }
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
             json::as_object(value).entry("rules").or_insert(Value::Null);
         }
         _ => {}
+    }
+}
+
+/// Roles, users and groups are of one API group.
+fn default_binding(value: &mut Value) {
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    json::default_to(json::object_mut(value, "roleRef"), "apiGroup", GROUP);
+    for subject in
+        value.pointer_mut("/subjects").and_then(Value::as_array_mut).into_iter().flatten()
+    {
+        if ["User", "Group"].contains(&json::text(subject, &["kind"])) {
+            json::default_to(json::as_object(subject), "apiGroup", GROUP);
+        }
     }
 }
 
@@ -231,7 +260,7 @@ pub(crate) fn prepare_update(
         ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::accept(state, value),
         _ => {}
     }
-    if counts_generations(resource) && differs(value, old, custom) {
+    if counts_generations(resource) && differs(value, old, custom, split_status) {
         let generation = json::int(old, &["metadata", "generation"]).unwrap_or_default();
         json::metadata_mut(value).insert("generation".into(), (generation + 1).into());
     }
@@ -239,13 +268,14 @@ pub(crate) fn prepare_update(
 }
 
 /// Whether an update changes what the generation counts.
-fn differs(value: &Value, old: &Value, custom: bool) -> bool {
+fn differs(value: &Value, old: &Value, custom: bool, split_status: bool) -> bool {
+    let ignored = ["metadata", "apiVersion", if split_status { "status" } else { "apiVersion" }];
     if !custom {
         return json::at(value, &["spec"]) != json::at(old, &["spec"]);
     }
     let counted = |object: &Value| -> Vec<(String, Value)> {
         let map = object.as_object().into_iter().flatten();
-        map.filter(|(key, _)| !["metadata", "status", "apiVersion"].contains(&key.as_str()))
+        map.filter(|(key, _)| !ignored.contains(&key.as_str()))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect()
     };
@@ -286,31 +316,23 @@ pub(crate) fn validate(
     }
 }
 
+/// Faults after which rules are not run.
+const BLOCKING: [&str; 5] = [
+    "FieldValueRequired",
+    "FieldValueTypeInvalid",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueNotSupported",
+];
+
 fn validate_custom(value: &Value, old: Option<&Value>, custom: &crd::Custom) -> Vec<Cause> {
     let mut causes = Vec::new();
     validate::validate(value, &custom.schema, "", &mut causes);
-    let broken = !causes.is_empty() || json::text(value, &["metadata", "name"]).is_empty();
+    let blocked = causes.iter().any(|cause| BLOCKING.contains(&cause.reason));
     validate::validate_uniqueness(value, &custom.schema, "", &mut causes);
-    if !custom.has_rules {
-        let skips = causes.iter().any(|cause| {
-            matches!(
-                cause.reason,
-                "FieldValueRequired"
-                    | "FieldValueTypeInvalid"
-                    | "FieldValueTooLong"
-                    | "FieldValueTooMany"
-                    | "FieldValueNotSupported"
-            )
-        });
-        let unnamed = json::text(value, &["metadata", "name"]).is_empty();
-        if skips || unnamed {
-            causes.push(skipped());
-        }
-        return causes;
-    }
-    if broken {
+    if blocked || json::text(value, &["metadata", "name"]).is_empty() {
         causes.push(skipped());
-    } else {
+    } else if custom.has_rules {
         cel::validate(value, old, &custom.schema, "", &mut causes);
     }
     causes

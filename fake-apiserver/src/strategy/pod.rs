@@ -80,6 +80,32 @@ fn default_container(container: &mut Map<String, Value>, host_network: bool) {
             }
         }
     }
+}
+
+/// Defaults of a pod that a template does not get.
+pub(crate) fn default_pod(pod: &mut Value) {
+    default_spec(json::as_object(pod).entry("spec").or_insert_with(|| json!({})));
+    for list in ["initContainers", "containers"] {
+        for container in pod
+            .pointer_mut(&format!("/spec/{list}"))
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            default_requests(json::as_object(container));
+        }
+    }
+    for condition in
+        pod.pointer_mut("/status/conditions").and_then(Value::as_array_mut).into_iter().flatten()
+    {
+        let condition = json::as_object(condition);
+        condition.entry("lastProbeTime").or_insert(Value::Null);
+        condition.entry("lastTransitionTime").or_insert(Value::Null);
+    }
+}
+
+/// What is limited is requested.
+fn default_requests(container: &mut Map<String, Value>) {
     let limits = container.get("resources").and_then(|resources| resources.get("limits")).cloned();
     if let Some(Value::Object(limits)) = limits {
         let resources = container.entry("resources").or_insert_with(|| json!({}));
@@ -101,6 +127,13 @@ fn default_handler(handler: &mut Map<String, Value>) {
 }
 
 fn default_volume(volume: &mut Map<String, Value>) {
+    if let Some(Value::Array(items)) =
+        volume.get_mut("downwardAPI").and_then(|api| api.get_mut("items"))
+    {
+        for reference in items.iter_mut().filter_map(|item| item.get_mut("fieldRef")) {
+            json::default_to(json::as_object(reference), "apiVersion", "v1");
+        }
+    }
     for source in ["secret", "configMap", "downwardAPI", "projected"] {
         if let Some(Value::Object(source)) = volume.get_mut(source) {
             json::default_to(source, "defaultMode", 420);

@@ -85,6 +85,7 @@ fn allot(value: &mut Value, state: &mut State) {
         .get("type")
         .and_then(Value::as_str)
         .is_some_and(|kind| kind == "NodePort" || kind == "LoadBalancer");
+    let outside = outside && spec.get("allocateLoadBalancerNodePorts") != Some(&Value::Bool(false));
     if let (true, Some(Value::Array(ports))) = (outside, spec.get_mut("ports")) {
         for port in ports {
             json::default_to(json::as_object(port), "nodePort", state.allocate_port());

@@ -47,11 +47,7 @@ pub(super) fn report(
     match call.validation {
         FieldValidation::Strict if !faults.is_empty() => {
             let text = format!("strict decoding error: {}", faults.join(", "));
-            let message = if call.resource.custom().is_some() {
-                text
-            } else {
-                cannot_be_handled(&call.resource, &text)
-            };
+            let message = cannot_be_handled(&call.resource, &text);
             return Err(Refusal::bad_request(message));
         }
         FieldValidation::Warn => warnings.extend(faults),
@@ -109,8 +105,8 @@ pub(super) fn apply_defaults(value: &mut Value, resource: &Resource) {
             }
         }
         Some(custom) => {
-            defaulting::fill(value, &custom.schema);
             defaulting::drop_nulls(value, &custom.schema);
+            defaulting::fill(value, &custom.schema);
         }
     }
 }

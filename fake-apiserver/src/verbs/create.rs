@@ -32,7 +32,8 @@ pub(super) fn insert(
 ) -> Result<Reply, Refusal> {
     let resource = call.resource.clone();
     meta::settle_namespace(&mut value, call.namespace())?;
-    if !["", "0"].contains(&json::text(&value, &["metadata", "resourceVersion"])) {
+    let version = json::text(&value, &["metadata", "resourceVersion"]);
+    if origin == Origin::Create && !["", "0"].contains(&version) {
         return Err(Refusal::internal(
             "resourceVersion should not be set on objects to be created",
         ));

@@ -209,6 +209,10 @@ pub(super) fn remove(
         strategy::after_write(state, &resource, &stored.value, &call.author);
         return Ok(Outcome::Marked(body::view(&stored, &resource)));
     }
+    if was_marked {
+        // The end of a grace period is a change of its own.
+        state.store.put(&resource.id, key.clone(), last.clone(), &call.author);
+    }
     let gone = state.store.remove(&resource.id, key.clone(), last, &call.author);
     strategy::after_removal(state, &resource, &old);
     Ok(Outcome::Gone(gone.map_or(old, |stored| body::view(&stored, &resource))))

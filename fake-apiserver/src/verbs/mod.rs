@@ -104,7 +104,9 @@ pub(crate) async fn handle(server: &ApiServer, request: &Request) -> Answer {
 fn verb(request: &Request) -> &'static str {
     let Target::Resource(path) = &request.target else { return "other" };
     match request.method {
-        Method::GET if path.watch || request.query.flag("watch") => "watch",
+        Method::GET if path.watch || (path.name.is_none() && request.query.flag("watch")) => {
+            "watch"
+        }
         Method::GET if path.name.is_some() => "get",
         Method::GET => "list",
         Method::POST => "create",
@@ -132,10 +134,8 @@ async fn wait_for_version(server: &ApiServer, request: &Request) {
 }
 
 fn route(state: &mut State, request: &Request, path: &ResourcePath) -> Result<Answer, Refusal> {
-    let resource = state
-        .registry
-        .get(&path.group, &path.version, &path.plural)
-        .ok_or_else(Refusal::no_such_resource)?;
+    let known = state.registry.get(&path.group, &path.version, &path.plural);
+    let resource = known.ok_or_else(|| unknown_resource(state, path))?;
     let custom = resource.custom().is_some();
     let misplaced = match (&path.namespace, resource.namespaced) {
         (Some(_), false) => true,
@@ -143,16 +143,13 @@ fn route(state: &mut State, request: &Request, path: &ResourcePath) -> Result<An
         _ => false,
     };
     if misplaced {
-        return Err(Refusal::no_such_resource());
+        return Err(if custom { Refusal::page_not_found() } else { Refusal::no_such_resource() });
     }
     let call = call(state, request, path, resource)?;
     if let Some(subresource) = call.subresource() {
-        let known = call
-            .resource
-            .subresources
-            .get(subresource)
-            .cloned()
-            .ok_or_else(Refusal::no_such_resource)?;
+        let known = call.resource.subresources.get(subresource).cloned();
+        let known = known
+            .ok_or_else(|| if custom { call.not_found() } else { Refusal::no_such_resource() })?;
         return on_subresource(state, &call, &known);
     }
     let reply = match request.method {
@@ -177,6 +174,17 @@ fn route(state: &mut State, request: &Request, path: &ResourcePath) -> Result<An
         _ => Err(Refusal::method_not_allowed()),
     };
     reply.map(|reply| with_deprecation(&call, reply)).map(Answer::Reply)
+}
+
+/// Built-in groups are told by a `Status`; others are not known at all unless the version is served.
+fn unknown_resource(state: &State, path: &ResourcePath) -> Refusal {
+    if state.registry.is_builtin_group(&path.group)
+        || state.registry.serves(&path.group, &path.version)
+    {
+        Refusal::no_such_resource()
+    } else {
+        Refusal::page_not_found()
+    }
 }
 
 fn with_deprecation(call: &Call<'_>, mut reply: Reply) -> Reply {
@@ -247,6 +255,10 @@ fn call<'a>(
             FieldValidation::Warn
         }
     };
+    if request.query.get("fieldManager").is_some_and(|manager| manager.len() > 128) {
+        let text = "Too long: may not be more than 128 bytes".to_owned();
+        causes.push(Cause::new("FieldValueTooLong", text, "fieldManager"));
+    }
     if !causes.is_empty() && request.method != Method::GET {
         return Err(Refusal::invalid(
             Named { group: "meta.k8s.io", resource: options },

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::{Call, body};
-use crate::refusal::Refusal;
+use crate::refusal::{Cause, Named, Refusal};
 use crate::request::{Accept, Form, negotiate};
 use crate::respond::Reply;
 use crate::selector::Selector;
@@ -57,14 +57,17 @@ pub(super) fn reply(
 
 /// A version in a query: `None` if it is not told or zero.
 pub(super) fn version(text: Option<&str>) -> Result<Option<u64>, Refusal> {
+    parse_version(text)
+        .map_err(|why| Refusal::bad_request(format!("invalid resource version: {why}")))
+}
+
+/// As `version`, with the bare words of what is wrong.
+pub(super) fn parse_version(text: Option<&str>) -> Result<Option<u64>, String> {
     match text {
         None | Some("" | "0") => Ok(None),
-        Some(text) => match text.parse() {
-            Ok(version) => Ok(Some(version)),
-            Err(_) => Err(Refusal::bad_request(format!(
-                "Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
-            ))),
-        },
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax")
+        }),
     }
 }
 
@@ -153,7 +156,6 @@ fn list_options(state: &State, call: &Call<'_>) -> Result<ListOptions, Refusal> 
 }
 
 fn check_match(matching: &str, version: &str, continued: &str) -> Result<(), Refusal> {
-    use crate::refusal::{Cause, Named};
     let refuse = |cause: Cause| {
         Err(Refusal::invalid(Named { group: "meta.k8s.io", resource: "ListOptions" }, "", &[cause]))
     };
@@ -180,8 +182,31 @@ fn check_match(matching: &str, version: &str, continued: &str) -> Result<(), Ref
     Ok(())
 }
 
+/// What a table may show of its objects.
+fn check_include(call: &Call<'_>, accept: Accept) -> Result<(), Refusal> {
+    match call.request.query.get("includeObject") {
+        Some(other)
+            if accept.form == Form::Table
+                && !["None", "Metadata", "Object", ""].contains(&other) =>
+        {
+            Err(Refusal::bad_request(format!("unrecognized includeObject value: {other:?}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn list(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let accept = negotiate(&call.request.accept, true)?;
+    check_include(call, accept)?;
+    if call.request.query.get("sendInitialEvents").is_some() {
+        let cause =
+            Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
+        return Err(Refusal::invalid(
+            Named { group: "meta.k8s.io", resource: "ListOptions" },
+            "",
+            &[cause],
+        ));
+    }
     let options = list_options(state, call)?;
     let namespace = call.path.namespace.as_deref();
     let revision = options.at.unwrap_or_else(|| state.store.revision());
@@ -211,7 +236,7 @@ pub(super) fn list(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
             metadata.insert("remainingItemCount".into(), left.into());
         }
     } else if let (true, Value::Object(metadata)) =
-        (call.resource.custom().is_some(), &mut metadata)
+        (call.resource.custom().is_some() && accept.form == Form::Object, &mut metadata)
     {
         metadata.insert("continue".into(), "".into());
     }

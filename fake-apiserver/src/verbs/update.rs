@@ -129,6 +129,7 @@ fn apply_patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     })?;
     apply::check_config(&config, call)?;
     let mut warnings = Vec::new();
+    let said = config.clone();
     let faults =
         body::strict_faults(&mut config, &call.resource, &[]).map_err(Refusal::internal)?;
     body::report(call, faults, &mut warnings)?;
@@ -141,7 +142,8 @@ fn apply_patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
         _ => {}
     }
     let live = existing.as_ref().map(|stored| body::view(stored, &call.resource));
-    let mut value = apply::applied(live.as_deref(), &config, call, force)?;
+    let mut value = apply::applied(live.as_deref(), &said, call, force)?;
+    body::strict_faults(&mut value, &call.resource, &[]).map_err(Refusal::internal)?;
     body::apply_defaults(&mut value, &call.resource);
     match existing {
         Some(existing) => replace(state, call, &existing, value, Writer::Apply, warnings),
@@ -213,7 +215,7 @@ pub(super) fn replace(
     let mut stored_value = (*answer).clone();
     body::to_storage(&mut stored_value, &resource);
     if deletion_is_complete(&answer) {
-        state.store.remove(&resource.id, call.key(), stored_value, &call.author);
+        state.store.remove(&resource.id, call.key(), (*existing.value).clone(), &call.author);
         strategy::after_removal(state, &resource, &answer);
         return read::reply(call, 200, &answer, warnings);
     }

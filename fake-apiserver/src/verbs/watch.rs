@@ -52,7 +52,7 @@ pub(super) fn open(state: &mut State, call: &Call<'_>) -> Result<Answer, Refusal
     }
     let bookmarks = query.flag("allowWatchBookmarks");
     let streaming = check_initial_events(call)?;
-    let asked = read::version(query.get("resourceVersion"))?;
+    let asked = read::parse_version(query.get("resourceVersion")).map_err(Refusal::internal)?;
     let timeout = match query.int("timeoutSeconds")? {
         Some(seconds) if seconds > 0 => Duration::from_secs(seconds.unsigned_abs()),
         _ => DEFAULT_TIMEOUT,
@@ -101,6 +101,8 @@ fn check_initial_events(call: &Call<'_>) -> Result<Option<bool>, Refusal> {
         let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
         causes.push(Cause::forbidden("resourceVersionMatch", why));
     } else if initial.is_some() && matching != "NotOlderThan" {
+        let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        causes.push(Cause::forbidden("resourceVersionMatch", why));
         causes.push(Cause::unsupported(
             "resourceVersionMatch",
             &matching.into(),
