@@ -2,7 +2,10 @@
 
 mod cache;
 mod endpointslice;
+mod garbage;
+mod namespace;
 mod scheduler;
+mod served;
 mod statefulset;
 mod volumes;
 
@@ -17,6 +20,10 @@ use crate::Clock;
 pub enum Controller {
     /// Keeps the endpoints of Services.
     EndpointSlice,
+    /// Deletes what nobody owns any more.
+    Garbage,
+    /// Furnishes and ends namespaces.
+    Namespace,
     /// Binds pods to nodes.
     Scheduler,
     /// Keeps the pods of `StatefulSet`s.
@@ -27,12 +34,20 @@ pub enum Controller {
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::EndpointSlice, Self::Scheduler, Self::StatefulSet, Self::Volumes];
+    pub const ALL: [Self; 6] = [
+        Self::EndpointSlice,
+        Self::Garbage,
+        Self::Namespace,
+        Self::Scheduler,
+        Self::StatefulSet,
+        Self::Volumes,
+    ];
 
     fn run(self, cluster: &Cluster) -> BoxFuture<'_, ()> {
         match self {
             Self::EndpointSlice => endpointslice::run(cluster).boxed(),
+            Self::Garbage => garbage::run(cluster).boxed(),
+            Self::Namespace => namespace::run(cluster).boxed(),
             Self::Scheduler => scheduler::run(cluster).boxed(),
             Self::StatefulSet => statefulset::run(cluster).boxed(),
             Self::Volumes => volumes::run(cluster).boxed(),

@@ -19,7 +19,7 @@ use crate::world::{World, condition, ready, restarts};
 fn pod(name: &str, container: &Value) -> Value {
     let mut main = json!({ "name": "main", "image": "example.com/main:1" });
     main.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
-    json!({ "metadata": { "name": name }, "spec": { "terminationGracePeriodSeconds": 20, "containers": [main] } })
+    json!({ "metadata": { "name": name }, "spec": { "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 20, "containers": [main] } })
 }
 
 /// Containers named after what they do, and a log of what happened.

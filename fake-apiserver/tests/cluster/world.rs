@@ -91,7 +91,7 @@ impl World {
             }
             sleep(Duration::from_millis(100)).await;
         }
-        panic!("{name} never was as wanted: {last:#?}");
+        panic!("{name} never was as wanted: {last:?}\n{}", self.story());
     }
 
     /// Waits until there is no such object.
@@ -110,6 +110,18 @@ impl World {
             sleep(Duration::from_millis(100)).await;
         }
         panic!("{name} never went");
+    }
+
+    /// The last changes, for a test that fails.
+    pub fn story(&self) -> String {
+        let changes = self.server.history(0);
+        let lines = changes.iter().filter(|c| c.resource != "leases").map(|c| {
+            format!(
+                "{} {:?} {} {}/{} by {}",
+                c.at, c.kind, c.resource, c.namespace, c.name, c.user_agent
+            )
+        });
+        lines.chain([format!("{:?}", self.server.stats())]).collect::<Vec<_>>().join("\n")
     }
 
     /// The node a pod runs on.
