@@ -62,6 +62,7 @@ impl Operator {
         if !report::differs(&before, &after) {
             return Ok(false);
         }
+        tracing::debug!(object = %sight.key, before = ?report::essence(&before), after = ?report::essence(&after), "differs");
         let written = self.cluster.record(&sight.object, &after).await?;
         let version = written.resource_version();
         tracing::info!(

@@ -73,15 +73,17 @@ pub fn decide(seen: &Observation) -> Plan {
 
 fn manage(seen: &Observation, desired: &Desired) -> Plan {
     let mut seen = seen.clone();
-    heed(&mut seen.standing, desired);
+    let told = heed(&mut seen.standing, desired);
     settle(&mut seen);
     let before = judge(&seen, desired, seen.standing.active);
-    let step = transition::next(&Scene {
+    let scene = Scene {
         seen: &seen,
         desired,
         active: &before[seen.standing.active],
         standby: &before[seen.standing.standby()],
-    });
+    };
+    // What a human said is put on record before anything follows from it.
+    let step = told.map_or_else(|| transition::next(&scene), |because| scene.stay(because));
     let mut standing = seen.standing.clone();
     stand(&mut standing, &seen, &step);
     // The roles may have changed: how a member is depends on its role.
@@ -136,13 +138,15 @@ impl Plan {
     }
 }
 
-/// Heeds `stopManaging` and `reexamine`: every change of their values counts once.
-fn heed(standing: &mut Standing, desired: &Desired) {
+/// Heeds `stopManaging` and `reexamine`: every change of their values counts once. Says what
+/// follows, if the state changes.
+fn heed(standing: &mut Standing, desired: &Desired) -> Option<Reason> {
+    let mut told = None;
     if standing.stop_managing != desired.stop_managing {
         standing.stop_managing.clone_from(&desired.stop_managing);
         if standing.state != State::ManualInterventionRequired {
             change(standing, State::ManualInterventionRequired);
-            standing.manual = Some((
+            told = Some(Reason::Manual(
                 "StopManaging".into(),
                 "stopManaging was changed: nothing is repaired and nobody guards this pair until \
                  `reexamine` is changed"
@@ -154,11 +158,12 @@ fn heed(standing: &mut Standing, desired: &Desired) {
         standing.reexamine.clone_from(&desired.reexamine);
         if standing.state == State::ManualInterventionRequired {
             change(standing, State::Reexamine);
-            standing.manual = None;
             standing.intent = None;
             standing.task = None;
+            told = Some(Reason::Reexamining("`reexamine` was changed".into()));
         }
     }
+    told
 }
 
 /// Settles what was under way: a task that has ended, an intent that reality has overtaken.

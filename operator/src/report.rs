@@ -52,7 +52,7 @@ pub fn differs(before: &TimesTenClassicStatus, after: &TimesTenClassicStatus) ->
     essence(before) != essence(after)
 }
 
-fn essence(status: &TimesTenClassicStatus) -> TimesTenClassicStatus {
+pub fn essence(status: &TimesTenClassicStatus) -> TimesTenClassicStatus {
     let mut status = status.clone();
     status.last_reconcile = None;
     status.last_reconciling_operator = None;

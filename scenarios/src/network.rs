@@ -75,6 +75,14 @@ impl Network {
         });
     }
 
+    /// Mends everything.
+    pub fn mend_all(&self) {
+        self.with(|state| {
+            state.cut.clear();
+            state.notify();
+        });
+    }
+
     /// Both directions work.
     #[must_use]
     pub fn up(&self, one: &str, other: &str) -> bool {

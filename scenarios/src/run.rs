@@ -24,7 +24,7 @@ const TO_REST: Duration = Duration::from_secs(600);
 /// How long the quiet hour is.
 const QUIET_HOUR: Duration = Duration::from_secs(3600);
 /// How long a world may settle before the quiet hour begins.
-const SETTLE: Duration = Duration::from_secs(30);
+const SETTLE: Duration = Duration::from_secs(60);
 /// The longest that a scenario may take, unless it says otherwise.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 

@@ -319,6 +319,9 @@ impl Field<'_> {
                 self.copy(orders, to, Irreversible::Destroy);
             }
             (Daemon::Up, Db::Unloaded) => self.order(orders, to, Verb::LoadDb, None),
+            (Daemon::Up, Db::Loaded) if facts.open == Some(false) => {
+                self.order(orders, to, Verb::OpenDb, None);
+            }
             (Daemon::Up, Db::Loaded) if facts.rep_agent == RunState::NotRunning => {
                 self.order(orders, to, Verb::StartRepAgent, None);
             }

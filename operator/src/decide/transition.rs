@@ -51,7 +51,8 @@ impl Scene<'_> {
         Step { state, active: standing.active, rebuild: standing.rebuild, because }
     }
 
-    fn stay(&self, because: Reason) -> Step {
+    /// Stays where it is.
+    pub(super) fn stay(&self, because: Reason) -> Step {
         self.step(self.seen.standing.state, because)
     }
 
@@ -218,6 +219,12 @@ fn alone(scene: &Scene<'_>) -> Step {
                 return copy(scene, "it stays IDLE");
             }
             scene.step(State::StandbyCatchup, Reason::CatchingUp(s.name.clone()))
+        }
+        (State::StandbyCatchup, Health::Ailing(what)) => {
+            scene.stay(Reason::Mending(s.name.clone(), *what))
+        }
+        (State::StandbyCatchup, Health::OtherDown) => {
+            scene.stay(Reason::PeerEstranged(s.name.clone()))
         }
         (_, Health::Healthy | Health::CatchingUp | Health::OtherDown | Health::Ailing(_)) => {
             let because = Reason::Rebuilding(s.name.clone(), sentence(scene.standby));

@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::crd::Condition;
 use crate::decide::health::Health;
 use crate::decide::orders::REBUILD_BUDGET;
-use crate::decide::{Plan, Reason};
-use crate::observation::Observation;
+use crate::decide::{Plan, Reason, proof};
+use crate::observation::{Observation, TtContainer};
 use crate::standing::State;
 
 /// An active database serves, and clients are sent to it.
@@ -17,6 +17,8 @@ pub(super) const AVAILABLE: &str = "Available";
 pub(super) const REDUNDANT: &str = "Redundant";
 /// The operator guards the pair.
 pub(super) const MANAGED: &str = "Managed";
+/// Both agents answer.
+const OBSERVED: &str = "Observed";
 /// The spec can be acted on.
 pub(super) const SPEC_VALID: &str = "SpecValid";
 /// The owned objects are as they should be.
@@ -39,6 +41,11 @@ pub(super) fn all(before: &[Condition], seen: &Observation, plan: &Plan) -> Vec<
         ("InvalidSpec".to_owned(), format!("{problem}; {note}"))
     });
     let trouble = seen.trouble.clone().map(|text| ("WriteFailed".to_owned(), text));
+    let silent = seen.members.iter().find_map(|(_, member)| {
+        let runs = member.pod().is_some_and(|pod| pod.tt == TtContainer::Running);
+        let how = proof::silence(member).filter(|_| runs)?;
+        Some(("AgentSilent".to_owned(), format!("the agent in {} does not answer: {how}", member.name)))
+    });
     let failing = plan.standing.rebuild_failures >= REBUILD_BUDGET;
     let good = |word: &str, text: &str| (word.to_owned(), text.to_owned());
     let say = |kind: &str, status: bool, yes: (String, String), no: (String, String)| {
@@ -58,6 +65,12 @@ pub(super) fn all(before: &[Condition], seen: &Observation, plan: &Plan) -> Vec<
             because.clone(),
         ),
         say(MANAGED, managed, because.clone(), because),
+        say(
+            OBSERVED,
+            silent.is_none(),
+            good("AgentsAnswer", "the agents of all pods that run answer"),
+            silent.unwrap_or_default(),
+        ),
         say(
             SPEC_VALID,
             invalid.is_none(),

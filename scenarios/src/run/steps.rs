@@ -486,8 +486,10 @@ impl<'a> Player<'a> {
     }
 
     fn mend_cuts(&self) {
-        for host in self.world.fleet.hosts() {
-            self.world.set_host_network(&host, true);
+        self.world.network.mend_all();
+        let hosts = [0, 1].map(|n| format!("{OBJECT}-{n}.{OBJECT}.{NAMESPACE}.svc.cluster.local"));
+        for from in &hosts {
+            hosts.iter().for_each(|to| self.world.fleet.links().heal(from, to));
         }
     }
 
