@@ -208,7 +208,7 @@ fn parse_path(path: &str) -> Target {
 
 /// What a request is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum Wanted {
     /// One object.
     Object,
     /// A list.
@@ -218,7 +218,7 @@ pub(crate) enum Answer {
 }
 
 /// What the `Accept` header asks for, if the server can give it as such an answer.
-pub(crate) fn negotiate(accept: &str, answer: Answer) -> Result<Accept, Refusal> {
+pub(crate) fn negotiate(accept: &str, answer: Wanted) -> Result<Accept, Refusal> {
     let plain = Accept { form: Form::Object, yaml: false, beta: false };
     if accept.trim().is_empty() {
         return Ok(plain);
@@ -241,15 +241,15 @@ pub(crate) fn negotiate(accept: &str, answer: Answer) -> Result<Accept, Refusal>
         let form = match params.get("as") {
             None => Form::Object,
             Some(&"Table") => Form::Table,
-            Some(&"PartialObjectMetadata") if answer != Answer::List => Form::Metadata,
-            Some(&"PartialObjectMetadataList") if answer != Answer::Object => Form::Metadata,
+            Some(&"PartialObjectMetadata") if answer != Wanted::List => Form::Metadata,
+            Some(&"PartialObjectMetadataList") if answer != Wanted::Object => Form::Metadata,
             Some(_) => continue,
         };
         return Ok(Accept { form, yaml, beta });
     }
     let mut available =
         "application/json, application/yaml, application/vnd.kubernetes.protobuf".to_owned();
-    if answer != Answer::Object {
+    if answer != Wanted::Object {
         available +=
             ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
     }
