@@ -160,7 +160,8 @@ async fn story(case: &Case, seed: u64, hour: Duration) -> Played {
             record.with(|r| {
                 r.oracles.broken(Duration::ZERO, "world", &error.to_string(), Vec::new());
             });
-            return outcome(&record, Duration::ZERO, None);
+            let hash = record.with(|record| record.trace_hash());
+            return outcome(&record, hash, Duration::ZERO, None);
         }
     };
     let limit = case.world.limit.map_or(LIMIT, |Span(limit)| limit);
@@ -185,22 +186,26 @@ async fn story(case: &Case, seed: u64, hour: Duration) -> Played {
     } else {
         player.bound_recovery();
         player.lost_commits();
-        if case.ends != "gone" && !hour.is_zero() {
-            player.quiet_hour(SETTLE, hour).await;
-        }
+    }
+    // The hash is that of the story; the hour after it adds nothing to compare.
+    let trace_hash = world.record.with(|record| record.trace_hash());
+    let quiet = world.record.violation().is_none() && case.ends != "gone" && !hour.is_zero();
+    if quiet {
+        player.quiet_hour(SETTLE, hour).await;
     }
     world.stop_operator().await;
-    outcome(&world.record, virtual_time, recovery)
+    outcome(&world.record, trace_hash, virtual_time, recovery)
 }
 
 fn outcome(
     record: &crate::world::Recorder,
+    trace_hash: String,
     virtual_time: Duration,
     recovery: Option<Duration>,
 ) -> Played {
     record.with(|record| Played {
         violation: record.oracles.violation.clone(),
-        trace_hash: record.trace_hash(),
+        trace_hash,
         virtual_time,
         recovery,
         timeline: std::mem::take(&mut record.timeline),
