@@ -52,7 +52,7 @@ fn fits(pattern: &str, text: &str) -> bool {
 pub(crate) fn settle_namespace(value: &mut Value, namespace: &str) -> Result<(), Refusal> {
     let metadata = json::metadata_mut(value);
     let told = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
-    if !told.is_empty() && told != namespace {
+    if !told.is_empty() && !namespace.is_empty() && told != namespace {
         let message =
             "the namespace of the provided object does not match the namespace sent on the request";
         return Err(Refusal::bad_request(message));

@@ -16,7 +16,6 @@ use crate::refusal::{Cause, Refusal};
 use crate::registry::Resource;
 use crate::schema::{cel, validate};
 use crate::state::State;
-use crate::store::Author;
 use crate::verbs::Call;
 use crate::{crd, json};
 
@@ -184,15 +183,7 @@ pub(crate) fn prepare_create(
             json::put(value, &["status"], zero);
         }
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            json::take(value, &["status"]);
-            let finalizers =
-                json::metadata_mut(value).entry("finalizers").or_insert_with(|| json!([]));
-            if let Value::Array(list) = finalizers
-                && list.is_empty()
-            {
-                json::metadata_mut(value).remove("finalizers");
-            }
-            crd::accept(state, value);
+            crd::initial_status(value);
         }
         _ => {}
     }
@@ -257,7 +248,7 @@ pub(crate) fn prepare_update(
     match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Namespace") => restore(value, old, "spec"),
         ("", "Service") => service::prepare_update(value, old, state),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::accept(state, value),
+
         _ => {}
     }
     if counts_generations(resource) && differs(value, old, custom, split_status) {
@@ -312,6 +303,7 @@ pub(crate) fn validate(
         ("", "PersistentVolumeClaim") => claim::validate(value, old),
         ("", "Secret" | "ConfigMap") => validate_immutable_data(value, old, &resource.kind),
         ("apps", "StatefulSet") => stateful_set::validate(value, old),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::validate(value, old),
         _ => Vec::new(),
     }
 }
@@ -370,23 +362,22 @@ fn validate_immutable_data(value: &Value, old: Option<&Value>, kind: &str) -> Ve
 }
 
 /// What follows from an object having been stored.
-pub(crate) fn after_write(state: &mut State, resource: &Resource, value: &Value, _author: &Author) {
+pub(crate) fn after_write(state: &mut State, resource: &Resource) {
     if resource.is("apiextensions.k8s.io", "CustomResourceDefinition") {
-        let group = json::text(value, &["spec", "group"]);
-        let plural = json::text(value, &["spec", "names", "plural"]);
-        let served = if crd::is_established(value) { crd::resources(value) } else { Vec::new() };
-        state.registry.set_custom(group, plural, served);
+        crd::settle(state);
     }
 }
 
-/// What follows from an object having been removed.
-pub(crate) fn after_removal(state: &mut State, resource: &Resource, value: &Value) {
-    if resource.is("apiextensions.k8s.io", "CustomResourceDefinition") {
-        let group = json::text(value, &["spec", "group"]);
-        state.registry.set_custom(
-            group,
-            json::text(value, &["spec", "names", "plural"]),
-            Vec::new(),
-        );
+/// What follows from an object having been removed: a definition may wait for its last one.
+pub(crate) fn after_removal(state: &mut State, resource: &Resource) {
+    if resource.custom().is_some() {
+        crd::after_object(state, &resource.group, &resource.plural);
+    } else {
+        after_write(state, resource);
     }
+}
+
+/// Finalizers that a kind gets when its deletion begins.
+pub(crate) fn deletion_finalizer(resource: &Resource) -> Option<&'static str> {
+    resource.is("apiextensions.k8s.io", "CustomResourceDefinition").then_some(crd::CLEANUP)
 }

@@ -59,7 +59,7 @@ pub(super) fn insert(
     }
     body::to_storage(&mut value, &resource);
     let stored = state.store.put(&resource.id, key, value, &call.author);
-    strategy::after_write(state, &resource, &stored.value, &call.author);
+    strategy::after_write(state, &resource);
     super::read::reply(call, 201, &body::view(&stored, &resource), warnings)
 }
 

@@ -216,11 +216,11 @@ pub(super) fn replace(
     body::to_storage(&mut stored_value, &resource);
     if deletion_is_complete(&answer) {
         state.store.remove(&resource.id, call.key(), (*existing.value).clone(), &call.author);
-        strategy::after_removal(state, &resource, &answer);
+        strategy::after_removal(state, &resource);
         return read::reply(call, 200, &answer, warnings);
     }
     let stored = state.store.put(&resource.id, call.key(), stored_value, &call.author);
-    strategy::after_write(state, &resource, &stored.value, &call.author);
+    strategy::after_write(state, &resource);
     read::reply(call, 200, &body::view(&stored, &resource), warnings)
 }
 
