@@ -125,7 +125,7 @@ pub(crate) fn apply_defaults(value: &mut Value, resource: &Resource) {
         }
         ("", "Event") | ("events.k8s.io", "Event") => event::apply_defaults(value, resource),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            default_binding(value)
+            default_binding(value);
         }
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
             json::as_object(value).entry("rules").or_insert(Value::Null);
@@ -162,7 +162,6 @@ pub(crate) fn prepare_create(
     value: &mut Value,
     resource: &Resource,
     state: &mut State,
-    call: &Call<'_>,
 ) -> Result<(), Refusal> {
     if resource.custom().is_some_and(|custom| custom.status_subresource) {
         json::take(value, &["status"]);
@@ -176,7 +175,7 @@ pub(crate) fn prepare_create(
         }
         ("", "PersistentVolumeClaim") => claim::prepare_create(value),
         ("apps", "StatefulSet") => {
-            json::put(value, &["status"], json!({"replicas": 0, "availableReplicas": 0}))
+            json::put(value, &["status"], json!({"replicas": 0, "availableReplicas": 0}));
         }
         ("policy", "PodDisruptionBudget") => {
             let zero = json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
@@ -187,7 +186,6 @@ pub(crate) fn prepare_create(
         }
         _ => {}
     }
-    let _ = call;
     Ok(())
 }
 
@@ -223,7 +221,8 @@ pub(crate) fn prepare_update(
         Some("status") => {
             restore(value, old, "spec");
             if resource.is("", "Pod") {
-                for key in ["ownerReferences"] {
+                {
+                    let key = "ownerReferences";
                     let kept = json::at(old, &["metadata", key]).cloned();
                     if let Some(kept) = kept {
                         json::put(value, &["metadata", key], kept);
@@ -288,9 +287,7 @@ pub(crate) fn validate(
     old: Option<&Value>,
     resource: &Resource,
     subresource: Option<&str>,
-    warnings: &mut Vec<String>,
 ) -> Vec<Cause> {
-    let _ = warnings;
     if let Some(custom) = resource.custom() {
         return validate_custom(value, old, custom);
     }

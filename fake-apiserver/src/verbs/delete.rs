@@ -156,7 +156,7 @@ pub(super) fn collection(state: &mut State, call: &Call<'_>) -> Result<Reply, Re
         json::put(&mut metadata, &["continue"], "".into());
     }
     let list =
-        read::list_object(&resource.api_version(), &resource.list_kind, metadata, &items, custom);
+        read::list_object(&resource.api_version(), &resource.list_kind, &metadata, &items, custom);
     Ok(Reply::json(200, &list))
 }
 
