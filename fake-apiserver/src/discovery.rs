@@ -239,9 +239,35 @@ fn openapi_root(state: &State) -> Reply {
 
 fn openapi(group: &str, version: &str) -> Result<Reply, Refusal> {
     let mut document = builtin::document(group, version).ok_or_else(Refusal::page_not_found)?;
-    json::take(&mut document, &["operations"]);
+    let operations = json::take(&mut document, &["operations"]).unwrap_or_default();
     json::put(&mut document, &["openapi"], "3.0.0".into());
     json::put(&mut document, &["info"], json!({"title": "Kubernetes", "version": "v1.36.2"}));
-    json::put(&mut document, &["paths"], json!({}));
+    json::put(&mut document, &["paths"], paths(&operations));
     Ok(Reply::json(200, &document))
+}
+
+/// The recorded operations in the form of an OpenAPI document, as far as `kubectl` reads it.
+fn paths(operations: &Value) -> Value {
+    let methods = |methods: &Value| -> Value {
+        methods
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(method, operation)| {
+                let described = json!({
+                    "operationId": format!("{method}{}", json::text(operation, &["kind", "kind"])),
+                    "parameters": [
+                        {"name": "fieldValidation", "in": "query", "schema": {"type": "string"}},
+                        {"name": "dryRun", "in": "query", "schema": {"type": "string"}},
+                    ],
+                    "responses": {"200": {"description": "OK"}},
+                    "x-kubernetes-action": operation.get("action"),
+                    "x-kubernetes-group-version-kind": operation.get("kind"),
+                });
+                (method.clone(), described)
+            })
+            .collect()
+    };
+    let entries = operations.as_object().into_iter().flatten();
+    entries.map(|(path, described)| (path.clone(), methods(described))).collect()
 }
