@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::create::Origin;
 use super::{Call, body, create, read};
 use crate::patch::{self, PatchKind};
-use crate::refusal::{Cause, Named, Refusal};
+use crate::refusal::{Cause, Named, Refusal, quote};
 use crate::respond::Reply;
 use crate::state::State;
 use crate::store::Stored;
@@ -63,25 +63,27 @@ pub(super) fn patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
     let mut value = patch::patched(kind, &before, &patch, &call.resource)?;
     let mut warnings = Vec::new();
     settle_type(&mut value, call)?;
-    let faults =
-        body::strict_faults(&mut value, &call.resource, &call.request.body).map_err(unfit)?;
-    body::report(call, faults, &mut warnings).map_err(|refusal| unfit_strict(call, &refusal))?;
+    let faults = body::strict_faults(&mut value, &call.resource, &call.request.body)
+        .map_err(|text| unfit(&text))?;
+    body::report(call, faults, &mut warnings).map_err(|refusal| unfit_strict(&refusal, &patch))?;
     body::apply_defaults(&mut value, &call.resource);
     check_identity(call, &value)?;
     replace(state, call, &existing, value, Writer::Update, warnings)
 }
 
 /// A patch that leads to an object the decoder refuses.
-fn unfit(text: String) -> Refusal {
-    let cause =
-        Cause::new("FieldValueInvalid", format!("Invalid value: \"<any>\": {text}"), "patch");
+fn unfit(text: &str) -> Refusal {
+    unfit_patch("\"<any>\"", text)
+}
+
+fn unfit_patch(shown: &str, text: &str) -> Refusal {
+    let cause = Cause::new("FieldValueInvalid", format!("Invalid value: {shown}: {text}"), "patch");
     Refusal::invalid(Named { group: "", resource: "" }, "", &[cause])
 }
 
-fn unfit_strict(call: &Call<'_>, refusal: &Refusal) -> Refusal {
-    let _ = call;
+fn unfit_strict(refusal: &Refusal, patch: &Value) -> Refusal {
     let text = refusal.message.split("strict decoding error: ").nth(1).unwrap_or(&refusal.message);
-    unfit(format!("strict decoding error: {text}"))
+    unfit_patch(&quote(&patch::go_map(patch)), &format!("strict decoding error: {text}"))
 }
 
 fn settle_type(value: &mut Value, call: &Call<'_>) -> Result<(), Refusal> {
@@ -89,6 +91,9 @@ fn settle_type(value: &mut Value, call: &Call<'_>) -> Result<(), Refusal> {
     for (key, wanted) in [("apiVersion", version.as_str()), ("kind", kind)] {
         let told = json::text(value, &[key]).to_owned();
         if !told.is_empty() && told != wanted {
+            if call.resource.custom().is_none() {
+                return Err(unfit(&body::wrong_type(value, &call.resource)));
+            }
             let message = if key == "kind" {
                 format!("the kind in the data ({told}) does not match the expected kind ({wanted})")
             } else {
@@ -173,7 +178,7 @@ pub(super) fn replace(
     existing: &Arc<Stored>,
     mut value: Value,
     writer: Writer,
-    mut warnings: Vec<String>,
+    warnings: Vec<String>,
 ) -> Result<Reply, Refusal> {
     let resource = call.resource.clone();
     let old = body::view(existing, &resource);
@@ -190,13 +195,7 @@ pub(super) fn replace(
     keep_marks(&mut value, &old);
     strategy::prepare_update(&mut value, &old, call, state)?;
     let mut causes = meta::validate_update(&value, &old, &resource);
-    causes.extend(strategy::validate(
-        &value,
-        Some(&old),
-        &resource,
-        call.subresource(),
-        &mut warnings,
-    ));
+    causes.extend(strategy::validate(&value, Some(&old), &resource, call.subresource()));
     if !causes.is_empty() {
         return Err(Refusal::invalid(resource.named_kind(), call.name(), &causes));
     }
@@ -216,11 +215,11 @@ pub(super) fn replace(
     body::to_storage(&mut stored_value, &resource);
     if deletion_is_complete(&answer) {
         state.store.remove(&resource.id, call.key(), (*existing.value).clone(), &call.author);
-        strategy::after_removal(state, &resource, &answer);
+        strategy::after_removal(state, &resource);
         return read::reply(call, 200, &answer, warnings);
     }
     let stored = state.store.put(&resource.id, call.key(), stored_value, &call.author);
-    strategy::after_write(state, &resource, &stored.value, &call.author);
+    strategy::after_write(state, &resource);
     read::reply(call, 200, &body::view(&stored, &resource), warnings)
 }
 
