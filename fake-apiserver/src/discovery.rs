@@ -35,8 +35,8 @@ pub(crate) fn answer(state: &State, request: &Request, parts: &[String]) -> Resu
         }
         ["api" | "apis", ..] => Err(Refusal::no_such_resource()),
         ["openapi", "v3"] => Ok(openapi_root(state)),
-        ["openapi", "v3", "api", version] => openapi(state, "", version),
-        ["openapi", "v3", "apis", group, version] => openapi(state, group, version),
+        ["openapi", "v3", "api", version] => openapi("", version),
+        ["openapi", "v3", "apis", group, version] => openapi(group, version),
         _ => Err(Refusal::page_not_found()),
     }
 }
@@ -52,9 +52,14 @@ fn recorded_aggregate(key: &str) -> Result<Reply, Refusal> {
     Ok(Reply { content_type: AGGREGATED, ..recorded(key)? })
 }
 
+/// The resources of a version.
+type Version<'a> = (String, Vec<&'a Resource>);
+/// The versions of a group.
+type Group<'a> = (String, Vec<Version<'a>>);
+
 /// Custom resources by group, and by version within the group, the preferred version first.
-fn custom_groups(state: &State) -> Vec<(String, Vec<(String, Vec<&Resource>)>)> {
-    let mut groups: Vec<(String, Vec<(String, Vec<&Resource>)>)> = Vec::new();
+fn custom_groups(state: &State) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for resource in state.registry.custom() {
         if !groups.iter().any(|(name, _)| *name == resource.group) {
             groups.push((resource.group.clone(), Vec::new()));
@@ -232,8 +237,7 @@ fn openapi_root(state: &State) -> Reply {
     }
 }
 
-fn openapi(state: &State, group: &str, version: &str) -> Result<Reply, Refusal> {
-    let _ = state;
+fn openapi(group: &str, version: &str) -> Result<Reply, Refusal> {
     let mut document = builtin::document(group, version).ok_or_else(Refusal::page_not_found)?;
     json::take(&mut document, &["operations"]);
     json::put(&mut document, &["openapi"], "3.0.0".into());

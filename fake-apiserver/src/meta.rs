@@ -52,7 +52,7 @@ fn fits(pattern: &str, text: &str) -> bool {
 pub(crate) fn settle_namespace(value: &mut Value, namespace: &str) -> Result<(), Refusal> {
     let metadata = json::metadata_mut(value);
     let told = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
-    if !told.is_empty() && told != namespace {
+    if !told.is_empty() && !namespace.is_empty() && told != namespace {
         let message =
             "the namespace of the provided object does not match the namespace sent on the request";
         return Err(Refusal::bad_request(message));
@@ -174,7 +174,7 @@ pub(crate) fn validate(value: &Value, resource: &Resource) -> Vec<Cause> {
 fn owner_faults(value: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let owners = json::list(value, &["metadata", "ownerReferences"]);
-    for (index, owner) in owners.iter().enumerate() {
+    for owner in owners {
         let field = "metadata.ownerReferences";
         for (key, why) in [
             ("apiVersion", "version must not be empty"),
@@ -183,7 +183,6 @@ fn owner_faults(value: &Value) -> Vec<Cause> {
             ("uid", "must not be empty"),
         ] {
             if json::text(owner, &[key]).is_empty() {
-                let _ = index;
                 causes.push(Cause::invalid(format!("{field}.{key}"), &"".into(), why));
             }
         }

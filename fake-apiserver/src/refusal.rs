@@ -129,17 +129,6 @@ impl Refusal {
         Self::new(500, "", message, None)
     }
 
-    /// An `InternalError` with its cause, as the real server wraps what it did not expect.
-    pub(crate) fn internal_error(message: &str) -> Self {
-        let details = json!({"causes": [{"message": message}]});
-        Self::new(
-            500,
-            "InternalError",
-            format!("Internal error occurred: {message}"),
-            Some(details),
-        )
-    }
-
     pub(crate) fn not_found(of: Named<'_>, name: &str) -> Self {
         let message = format!("{} {} not found", of.qualified(), quote(name));
         Self::new(404, "NotFound", message, Some(of.details(name).into()))
@@ -258,14 +247,6 @@ impl Refusal {
         details.insert("causes".into(), causes_json(causes));
         let message = format!("{} {} is invalid: {list}", of.qualified(), quote(name));
         Self::new(422, "Invalid", message, Some(details.into()))
-    }
-
-    /// Adds a key to the details.
-    pub(crate) fn with_detail(mut self, key: &str, value: Value) -> Self {
-        if let Value::Object(details) = self.details.get_or_insert_with(|| json!({})) {
-            details.insert(key.into(), value);
-        }
-        self
     }
 
     /// The `Status` object that tells it.

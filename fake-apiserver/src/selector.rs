@@ -82,7 +82,7 @@ impl FieldTerm {
         let equal = match found {
             Some(Value::String(text)) => *text == self.value,
             Some(Value::Null) | None => self.value.is_empty() || self.value == zero_of(&self.path),
-            Some(other) => other.to_string() == self.value,
+            Some(other) => *other == self.value,
         };
         equal == self.equal
     }

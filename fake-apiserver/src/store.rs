@@ -190,7 +190,7 @@ impl Store {
         let table = self.tables.entry(resource.clone()).or_default();
         let previous = table.objects.insert(key.clone(), stored.clone());
         let kind = if previous.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
-        self.append(resource, key, kind, stored.clone(), previous, author);
+        self.append(resource, key, (kind, stored.clone()), previous, author);
         stored
     }
 
@@ -206,7 +206,7 @@ impl Store {
         self.revision += 1;
         stamp(&mut last, self.revision);
         let stored = Stored::new(last, self.revision);
-        self.append(resource, key, ChangeKind::Deleted, stored.clone(), Some(previous), author);
+        self.append(resource, key, (ChangeKind::Deleted, stored.clone()), Some(previous), author);
         Some(stored)
     }
 
@@ -214,8 +214,7 @@ impl Store {
         &mut self,
         resource: &Arc<GroupResource>,
         key: Key,
-        kind: ChangeKind,
-        object: Arc<Stored>,
+        (kind, object): (ChangeKind, Arc<Stored>),
         previous: Option<Arc<Stored>>,
         author: &Author,
     ) {

@@ -159,6 +159,7 @@ fn or_none(text: &str) -> Value {
     if text.is_empty() { "<none>".into() } else { text.into() }
 }
 
+#[allow(clippy::too_many_lines, reason = "a table, one entry a kind")]
 fn columns(resource: &Resource) -> Vec<Column> {
     let plain = || vec![Column::new("Name", "string", name)];
     let aged = |mut columns: Vec<Column>| {
@@ -192,7 +193,7 @@ fn columns(resource: &Resource) -> Vec<Column> {
             (count(json::at(item, &["data"])) + count(json::at(item, &["binaryData"]))).into()
         }),
         ("", "Namespace") => {
-            add("Status", "string", |item, _| json::text(item, &["status", "phase"]).into())
+            add("Status", "string", |item, _| json::text(item, &["status", "phase"]).into());
         }
         ("", "PersistentVolumeClaim") => {
             add("Status", "string", |item, _| json::text(item, &["status", "phase"]).into());

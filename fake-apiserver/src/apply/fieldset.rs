@@ -131,8 +131,10 @@ impl FieldSet {
     }
 
     fn insert(&mut self, key: String, child: Self) {
-        let merged =
-            self.children.get(&key).map_or_else(|| child.clone(), |known| known.union(&child));
+        let merged = match self.children.get(&key) {
+            Some(known) => known.union(&child),
+            None => child,
+        };
         if !merged.is_empty() {
             self.children.insert(key, merged);
         }

@@ -84,12 +84,12 @@ fn check(rule: &CelRule, value: &Value, old: Option<&Value>, path: &str) -> Opti
     let context = context(value, old, rule.optional_old_self);
     match program.execute(&context) {
         Ok(Cel::Bool(true)) => None,
-        Ok(_) => Some(refused(rule, &context, field)),
+        Ok(_) => Some(refused(rule, value, &context, field)),
         Err(error) => failed(&format!("rule evaluation error: {error}: {}", rule.rule)),
     }
 }
 
-fn refused(rule: &CelRule, context: &Context<'_, '_>, field: String) -> Cause {
+fn refused(rule: &CelRule, value: &Value, context: &Context<'_, '_>, field: String) -> Cause {
     let told = rule.message_expression.as_deref().and_then(|expression| {
         match Program::compile(expression).ok()?.execute(context) {
             Ok(Cel::String(text)) => Some(text.to_string()),
@@ -103,7 +103,11 @@ fn refused(rule: &CelRule, context: &Context<'_, '_>, field: String) -> Cause {
         Some("FieldValueForbidden") => ("FieldValueForbidden", format!("Forbidden: {message}")),
         Some("FieldValueRequired") => ("FieldValueRequired", format!("Required value: {message}")),
         Some("FieldValueDuplicate") => ("FieldValueDuplicate", "Duplicate value".to_owned()),
-        _ => ("FieldValueInvalid", format!("Invalid value: {message}")),
+        // Only scalars are shown.
+        _ if value.is_object() || value.is_array() => {
+            ("FieldValueInvalid", format!("Invalid value: {message}"))
+        }
+        _ => ("FieldValueInvalid", format!("Invalid value: {value}: {message}")),
     };
     Cause::new(reason, head, field)
 }

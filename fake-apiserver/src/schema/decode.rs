@@ -337,7 +337,7 @@ pub(crate) fn fill(value: &mut Value, schema: &Schema) {
             }
         }
         (Shape::List(element), Value::Array(items)) => {
-            items.iter_mut().for_each(|item| fill(item, element))
+            items.iter_mut().for_each(|item| fill(item, element));
         }
         _ => {}
     }

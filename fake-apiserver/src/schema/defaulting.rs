@@ -27,7 +27,7 @@ pub(crate) fn fill(value: &mut Value, schema: &Schema) {
             }
         }
         (Shape::List(element), Value::Array(items)) => {
-            items.iter_mut().for_each(|item| fill(item, element))
+            items.iter_mut().for_each(|item| fill(item, element));
         }
         _ => {}
     }
@@ -48,7 +48,7 @@ pub(crate) fn drop_nulls(value: &mut Value, schema: &Schema) {
             }
         }
         (Shape::List(element), Value::Array(items)) => {
-            items.iter_mut().for_each(|item| drop_nulls(item, element))
+            items.iter_mut().for_each(|item| drop_nulls(item, element));
         }
         _ => {}
     }

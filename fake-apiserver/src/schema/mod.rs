@@ -34,7 +34,6 @@ pub(crate) enum ListKind {
 pub(crate) struct MergeStrategy {
     pub(crate) merge: bool,
     pub(crate) replace: bool,
-    pub(crate) retain_keys: bool,
     pub(crate) key: Option<String>,
 }
 
@@ -84,7 +83,7 @@ static ANY: Schema = Schema {
     nullable: true,
     list: ListKind::Atomic,
     atomic: false,
-    merge: MergeStrategy { merge: false, replace: false, retain_keys: false, key: None },
+    merge: MergeStrategy { merge: false, replace: false, key: None },
     preserve_unknown: true,
     embedded: false,
     rules: Rules::none(),
@@ -110,7 +109,6 @@ impl Schema {
             merge: MergeStrategy {
                 merge: strategy.split(',').any(|part| part == "merge"),
                 replace: strategy.split(',').any(|part| part == "replace"),
-                retain_keys: strategy.split(',').any(|part| part == "retainKeys"),
                 key: json
                     .get("x-kubernetes-patch-merge-key")
                     .and_then(Value::as_str)

@@ -158,7 +158,7 @@ fn validate_number(number: &Number, rules: &Rules, path: &str, causes: &mut Vec<
     let value = Value::Number(number.clone());
     let found = number.as_f64().unwrap_or_default();
     let too_wide = rules.format.as_deref() == Some("int32")
-        && !number.as_i64().is_some_and(|number| i32::try_from(number).is_ok());
+        && number.as_i64().is_none_or(|number| i32::try_from(number).is_err());
     if too_wide {
         let text = format!(
             "Invalid value: \"\": Checked value must be of type integer with format int32 in {path}"
@@ -242,7 +242,7 @@ pub(crate) fn validate_uniqueness(
         Value::Object(map) => {
             for (key, value) in map {
                 if let Some(field) = schema.field(key) {
-                    validate_uniqueness(value, field, &join(path, key, schema), causes);
+                    validate_uniqueness(value, field, &join(path, key), causes);
                 }
             }
         }
@@ -250,8 +250,8 @@ pub(crate) fn validate_uniqueness(
     }
 }
 
-/// The path of a key: a property is joined with a dot, an entry of a map too, as the real validator does.
-fn join(path: &str, key: &str, _schema: &Schema) -> String {
+/// The path of a key: entries of maps are joined with a dot too, as the real validator does.
+fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
@@ -269,12 +269,12 @@ fn validate_object(value: &Value, schema: &Schema, path: &str, causes: &mut Vec<
     }
     for key in &rules.required_order {
         if !map.contains_key(key) {
-            causes.push(Cause::required(join(path, key, schema), ""));
+            causes.push(Cause::required(join(path, key), ""));
         }
     }
     for (key, value) in map {
         if let Some(field) = schema.field(key) {
-            validate(value, field, &join(path, key, schema), causes);
+            validate(value, field, &join(path, key), causes);
         }
     }
 }

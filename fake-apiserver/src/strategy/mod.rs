@@ -16,7 +16,6 @@ use crate::refusal::{Cause, Refusal};
 use crate::registry::Resource;
 use crate::schema::{cel, validate};
 use crate::state::State;
-use crate::store::Author;
 use crate::verbs::Call;
 use crate::{crd, json};
 
@@ -126,7 +125,7 @@ pub(crate) fn apply_defaults(value: &mut Value, resource: &Resource) {
         }
         ("", "Event") | ("events.k8s.io", "Event") => event::apply_defaults(value, resource),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            default_binding(value)
+            default_binding(value);
         }
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
             json::as_object(value).entry("rules").or_insert(Value::Null);
@@ -163,7 +162,6 @@ pub(crate) fn prepare_create(
     value: &mut Value,
     resource: &Resource,
     state: &mut State,
-    call: &Call<'_>,
 ) -> Result<(), Refusal> {
     if resource.custom().is_some_and(|custom| custom.status_subresource) {
         json::take(value, &["status"]);
@@ -177,26 +175,17 @@ pub(crate) fn prepare_create(
         }
         ("", "PersistentVolumeClaim") => claim::prepare_create(value),
         ("apps", "StatefulSet") => {
-            json::put(value, &["status"], json!({"replicas": 0, "availableReplicas": 0}))
+            json::put(value, &["status"], json!({"replicas": 0, "availableReplicas": 0}));
         }
         ("policy", "PodDisruptionBudget") => {
             let zero = json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
             json::put(value, &["status"], zero);
         }
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            json::take(value, &["status"]);
-            let finalizers =
-                json::metadata_mut(value).entry("finalizers").or_insert_with(|| json!([]));
-            if let Value::Array(list) = finalizers
-                && list.is_empty()
-            {
-                json::metadata_mut(value).remove("finalizers");
-            }
-            crd::accept(state, value);
+            crd::initial_status(value);
         }
         _ => {}
     }
-    let _ = call;
     Ok(())
 }
 
@@ -232,7 +221,8 @@ pub(crate) fn prepare_update(
         Some("status") => {
             restore(value, old, "spec");
             if resource.is("", "Pod") {
-                for key in ["ownerReferences"] {
+                {
+                    let key = "ownerReferences";
                     let kept = json::at(old, &["metadata", key]).cloned();
                     if let Some(kept) = kept {
                         json::put(value, &["metadata", key], kept);
@@ -257,7 +247,7 @@ pub(crate) fn prepare_update(
     match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Namespace") => restore(value, old, "spec"),
         ("", "Service") => service::prepare_update(value, old, state),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::accept(state, value),
+
         _ => {}
     }
     if counts_generations(resource) && differs(value, old, custom, split_status) {
@@ -297,9 +287,7 @@ pub(crate) fn validate(
     old: Option<&Value>,
     resource: &Resource,
     subresource: Option<&str>,
-    warnings: &mut Vec<String>,
 ) -> Vec<Cause> {
-    let _ = warnings;
     if let Some(custom) = resource.custom() {
         return validate_custom(value, old, custom);
     }
@@ -312,6 +300,7 @@ pub(crate) fn validate(
         ("", "PersistentVolumeClaim") => claim::validate(value, old),
         ("", "Secret" | "ConfigMap") => validate_immutable_data(value, old, &resource.kind),
         ("apps", "StatefulSet") => stateful_set::validate(value, old),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::validate(value, old),
         _ => Vec::new(),
     }
 }
@@ -370,23 +359,22 @@ fn validate_immutable_data(value: &Value, old: Option<&Value>, kind: &str) -> Ve
 }
 
 /// What follows from an object having been stored.
-pub(crate) fn after_write(state: &mut State, resource: &Resource, value: &Value, _author: &Author) {
+pub(crate) fn after_write(state: &mut State, resource: &Resource) {
     if resource.is("apiextensions.k8s.io", "CustomResourceDefinition") {
-        let group = json::text(value, &["spec", "group"]);
-        let plural = json::text(value, &["spec", "names", "plural"]);
-        let served = if crd::is_established(value) { crd::resources(value) } else { Vec::new() };
-        state.registry.set_custom(group, plural, served);
+        crd::settle(state);
     }
 }
 
-/// What follows from an object having been removed.
-pub(crate) fn after_removal(state: &mut State, resource: &Resource, value: &Value) {
-    if resource.is("apiextensions.k8s.io", "CustomResourceDefinition") {
-        let group = json::text(value, &["spec", "group"]);
-        state.registry.set_custom(
-            group,
-            json::text(value, &["spec", "names", "plural"]),
-            Vec::new(),
-        );
+/// What follows from an object having been removed: a definition may wait for its last one.
+pub(crate) fn after_removal(state: &mut State, resource: &Resource) {
+    if resource.custom().is_some() {
+        crd::after_object(state, &resource.group, &resource.plural);
+    } else {
+        after_write(state, resource);
     }
+}
+
+/// Finalizers that a kind gets when its deletion begins.
+pub(crate) fn deletion_finalizer(resource: &Resource) -> Option<&'static str> {
+    resource.is("apiextensions.k8s.io", "CustomResourceDefinition").then_some(crd::CLEANUP)
 }

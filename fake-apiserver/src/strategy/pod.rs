@@ -252,7 +252,25 @@ pub(crate) fn validate(value: &Value, old: Option<&Value>) -> Vec<Cause> {
     let spec = json::at(value, &["spec"]).unwrap_or(&none);
     match old {
         None => validate_spec(spec, "spec", &mut causes),
+        Some(old) if count_of(spec) != count_of(json::at(old, &["spec"]).unwrap_or(&none)) => {
+            let why = "pod updates may not add or remove containers";
+            causes.push(Cause::forbidden("spec.containers", why));
+        }
         Some(old) => {
+            let before = json::list(old, &["spec", "tolerations"]);
+            let now = json::list(spec, &["tolerations"]);
+            let seconds_aside = |toleration: &Value| {
+                let mut toleration = toleration.clone();
+                json::take(&mut toleration, &["tolerationSeconds"]);
+                toleration
+            };
+            let kept = before
+                .iter()
+                .all(|was| now.iter().any(|is| seconds_aside(is) == seconds_aside(was)));
+            if !kept {
+                let why = "existing toleration can not be modified except its tolerationSeconds";
+                causes.push(Cause::forbidden("spec.tolerations", why));
+            }
             if fixed(spec) != fixed(json::at(old, &["spec"]).unwrap_or(&none)) {
                 let why = "pod updates may not change fields other than `spec.containers[*].image`,\
                            `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions \
@@ -263,6 +281,10 @@ pub(crate) fn validate(value: &Value, old: Option<&Value>) -> Vec<Cause> {
         }
     }
     causes
+}
+
+fn count_of(spec: &Value) -> usize {
+    json::list(spec, &["containers"]).len()
 }
 
 /// The part of a spec that cannot change.

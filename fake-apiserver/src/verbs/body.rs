@@ -213,7 +213,8 @@ pub(crate) fn view(stored: &Stored, resource: &Resource) -> Arc<Value> {
         strategy::event::to_view(&mut value, &resource.group);
     }
     json::put(&mut value, &["apiVersion"], wanted.into());
-    if resource.custom().is_some() {
+    if let Some(custom) = resource.custom() {
+        pruning::prune(&mut value, &custom.schema, true, "", &mut Vec::new());
         apply_defaults(&mut value, resource);
     }
     Arc::new(value)

@@ -28,7 +28,7 @@ pub(super) fn insert(
     call: &Call<'_>,
     mut value: Value,
     origin: Origin,
-    mut warnings: Vec<String>,
+    warnings: Vec<String>,
 ) -> Result<Reply, Refusal> {
     let resource = call.resource.clone();
     meta::settle_namespace(&mut value, call.namespace())?;
@@ -40,9 +40,9 @@ pub(super) fn insert(
     }
     admit_namespace(state, call, &value)?;
     meta::prepare_create(&mut value, state, &resource, call.now());
-    strategy::prepare_create(&mut value, &resource, state, call)?;
+    strategy::prepare_create(&mut value, &resource, state)?;
     let mut causes = meta::validate(&value, &resource);
-    causes.extend(strategy::validate(&value, None, &resource, None, &mut warnings));
+    causes.extend(strategy::validate(&value, None, &resource, None));
     if !causes.is_empty() {
         let name = json::text(&value, &["metadata", "name"]);
         return Err(Refusal::invalid(resource.named_kind(), name, &causes));
@@ -59,7 +59,7 @@ pub(super) fn insert(
     }
     body::to_storage(&mut value, &resource);
     let stored = state.store.put(&resource.id, key, value, &call.author);
-    strategy::after_write(state, &resource, &stored.value, &call.author);
+    strategy::after_write(state, &resource);
     super::read::reply(call, 201, &body::view(&stored, &resource), warnings)
 }
 

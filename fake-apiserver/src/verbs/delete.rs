@@ -156,7 +156,7 @@ pub(super) fn collection(state: &mut State, call: &Call<'_>) -> Result<Reply, Re
         json::put(&mut metadata, &["continue"], "".into());
     }
     let list =
-        read::list_object(&resource.api_version(), &resource.list_kind, metadata, &items, custom);
+        read::list_object(&resource.api_version(), &resource.list_kind, &metadata, &items, custom);
     Ok(Reply::json(200, &list))
 }
 
@@ -175,6 +175,11 @@ pub(super) fn remove(
     let was_marked = json::at(&old, &["metadata", "deletionTimestamp"]).is_some();
     let mut value = (*old).clone();
     set_propagation(&mut value, options.propagation);
+    if let Some(finalizer) = strategy::deletion_finalizer(&resource).filter(|_| !was_marked) {
+        let mut finalizers = json::list(&value, &["metadata", "finalizers"]).to_vec();
+        finalizers.push(finalizer.into());
+        json::put(&mut value, &["metadata", "finalizers"], finalizers.into());
+    }
     let held = !json::list(&value, &["metadata", "finalizers"]).is_empty()
         || (resource.is("", "Namespace")
             && !json::list(&value, &["spec", "finalizers"]).is_empty());
@@ -206,7 +211,7 @@ pub(super) fn remove(
     body::to_storage(&mut last, &resource);
     if marks {
         let stored = state.store.put(&resource.id, key.clone(), last, &call.author);
-        strategy::after_write(state, &resource, &stored.value, &call.author);
+        strategy::after_write(state, &resource);
         return Ok(Outcome::Marked(body::view(&stored, &resource)));
     }
     if was_marked {
@@ -214,7 +219,7 @@ pub(super) fn remove(
         state.store.put(&resource.id, key.clone(), last.clone(), &call.author);
     }
     let gone = state.store.remove(&resource.id, key.clone(), last, &call.author);
-    strategy::after_removal(state, &resource, &old);
+    strategy::after_removal(state, &resource);
     Ok(Outcome::Gone(gone.map_or(old, |stored| body::view(&stored, &resource))))
 }
 

@@ -250,7 +250,7 @@ fn shape(call: &Call<'_>, accept: Accept, items: &[Arc<Value>], metadata: Value)
         Form::Object => list_object(
             &resource.api_version(),
             &resource.list_kind,
-            metadata,
+            &metadata,
             items,
             resource.custom().is_some(),
         ),
@@ -273,7 +273,7 @@ fn shape(call: &Call<'_>, accept: Accept, items: &[Arc<Value>], metadata: Value)
 pub(super) fn list_object(
     version: &str,
     kind: &str,
-    metadata: Value,
+    metadata: &Value,
     items: &[Arc<Value>],
     with_kind: bool,
 ) -> Value {

@@ -63,25 +63,24 @@ pub(super) fn patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
     let mut value = patch::patched(kind, &before, &patch, &call.resource)?;
     let mut warnings = Vec::new();
     settle_type(&mut value, call)?;
-    let faults =
-        body::strict_faults(&mut value, &call.resource, &call.request.body).map_err(unfit)?;
-    body::report(call, faults, &mut warnings).map_err(|refusal| unfit_strict(call, &refusal))?;
+    let faults = body::strict_faults(&mut value, &call.resource, &call.request.body)
+        .map_err(|text| unfit(&text))?;
+    body::report(call, faults, &mut warnings).map_err(|refusal| unfit_strict(&refusal))?;
     body::apply_defaults(&mut value, &call.resource);
     check_identity(call, &value)?;
     replace(state, call, &existing, value, Writer::Update, warnings)
 }
 
 /// A patch that leads to an object the decoder refuses.
-fn unfit(text: String) -> Refusal {
+fn unfit(text: &str) -> Refusal {
     let cause =
         Cause::new("FieldValueInvalid", format!("Invalid value: \"<any>\": {text}"), "patch");
     Refusal::invalid(Named { group: "", resource: "" }, "", &[cause])
 }
 
-fn unfit_strict(call: &Call<'_>, refusal: &Refusal) -> Refusal {
-    let _ = call;
+fn unfit_strict(refusal: &Refusal) -> Refusal {
     let text = refusal.message.split("strict decoding error: ").nth(1).unwrap_or(&refusal.message);
-    unfit(format!("strict decoding error: {text}"))
+    unfit(&format!("strict decoding error: {text}"))
 }
 
 fn settle_type(value: &mut Value, call: &Call<'_>) -> Result<(), Refusal> {
@@ -173,7 +172,7 @@ pub(super) fn replace(
     existing: &Arc<Stored>,
     mut value: Value,
     writer: Writer,
-    mut warnings: Vec<String>,
+    warnings: Vec<String>,
 ) -> Result<Reply, Refusal> {
     let resource = call.resource.clone();
     let old = body::view(existing, &resource);
@@ -190,13 +189,7 @@ pub(super) fn replace(
     keep_marks(&mut value, &old);
     strategy::prepare_update(&mut value, &old, call, state)?;
     let mut causes = meta::validate_update(&value, &old, &resource);
-    causes.extend(strategy::validate(
-        &value,
-        Some(&old),
-        &resource,
-        call.subresource(),
-        &mut warnings,
-    ));
+    causes.extend(strategy::validate(&value, Some(&old), &resource, call.subresource()));
     if !causes.is_empty() {
         return Err(Refusal::invalid(resource.named_kind(), call.name(), &causes));
     }
@@ -216,11 +209,11 @@ pub(super) fn replace(
     body::to_storage(&mut stored_value, &resource);
     if deletion_is_complete(&answer) {
         state.store.remove(&resource.id, call.key(), (*existing.value).clone(), &call.author);
-        strategy::after_removal(state, &resource, &answer);
+        strategy::after_removal(state, &resource);
         return read::reply(call, 200, &answer, warnings);
     }
     let stored = state.store.put(&resource.id, call.key(), stored_value, &call.author);
-    strategy::after_write(state, &resource, &stored.value, &call.author);
+    strategy::after_write(state, &resource);
     read::reply(call, 200, &body::view(&stored, &resource), warnings)
 }
 

@@ -202,7 +202,7 @@ impl Watch {
             (false, true) => self.tell("ADDED", &record.object, &value),
             (true, true) => self.tell("MODIFIED", &record.object, &value),
             (true, false) if record.kind == ChangeKind::Deleted => {
-                self.tell("DELETED", &record.object, &value)
+                self.tell("DELETED", &record.object, &value);
             }
             (true, false) => {
                 // Who leaves is shown as it last was, with the version of the change.

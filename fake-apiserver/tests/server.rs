@@ -1,0 +1,222 @@
+//! The server through a `kube::Client`, in virtual time.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::time::Duration;
+
+use fake_apiserver::{ApiServer, ChangeKind, Options};
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::api::{
+    DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
+};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, ResourceExt};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+fn server() -> ApiServer {
+    ApiServer::new(Options::at("2026-01-01T00:00:00Z".parse().unwrap(), 7))
+}
+
+fn of<K: serde::de::DeserializeOwned>(value: Value) -> K {
+    serde_json::from_value(value).unwrap()
+}
+
+fn config_map(name: &str, data: Value) -> ConfigMap {
+    of(json!({"metadata": {"name": name}, "data": data}))
+}
+
+fn pod(name: &str, node: Option<&str>) -> Pod {
+    let spec =
+        json!({"nodeName": node, "containers": [{"name": "main", "image": "example.com/main:1"}]});
+    of(json!({"metadata": {"name": name, "labels": {"app": "db"}}, "spec": spec}))
+}
+
+fn code(error: &kube::Error) -> u16 {
+    match error {
+        kube::Error::Api(status) => status.code,
+        other => panic!("no answer of the server: {other}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_update_is_refused() {
+    let server = server();
+    let maps = Api::<ConfigMap>::default_namespaced(server.client());
+    let first =
+        maps.create(&PostParams::default(), &config_map("a", json!({"n": "0"}))).await.unwrap();
+    let mut next = first.clone();
+    next.data = Some([("n".to_owned(), "1".to_owned())].into());
+    maps.replace("a", &PostParams::default(), &next).await.unwrap();
+    let error = maps.replace("a", &PostParams::default(), &next).await.unwrap_err();
+    assert_eq!(code(&error), 409);
+    assert_eq!(maps.get("a").await.unwrap().data, next.data);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_changes_nothing_writes_nothing() {
+    let server = server();
+    let maps = Api::<ConfigMap>::default_namespaced(server.client());
+    maps.create(&PostParams::default(), &config_map("a", json!({"n": "0"}))).await.unwrap();
+    let before = server.revision();
+    let patch = Patch::Merge(json!({"data": {"n": "0"}}));
+    maps.patch("a", &PatchParams::default(), &patch).await.unwrap();
+    assert_eq!(server.revision(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_tells_objects_that_enter_and_leave_its_selection() {
+    let server = server();
+    let secrets = Api::<Secret>::default_namespaced(server.client());
+    let since = server.revision().to_string();
+    secrets.create(&PostParams::default(), &of(json!({"metadata": {"name": "a"}}))).await.unwrap();
+    for labels in [json!({"app": "db"}), json!({"app": "db", "more": "1"}), json!({"app": "web"})] {
+        let patch = Patch::Merge(json!({"metadata": {"labels": labels}}));
+        secrets.patch("a", &PatchParams::default(), &patch).await.unwrap();
+    }
+    let params = WatchParams::default().labels("app=db").timeout(1).disable_bookmarks();
+    let events: Vec<WatchEvent<Secret>> =
+        secrets.watch(&params, &since).await.unwrap().try_collect().await.unwrap();
+    let kinds: Vec<&str> = events
+        .iter()
+        .map(|event| match event {
+            WatchEvent::Added(_) => "added",
+            WatchEvent::Modified(_) => "modified",
+            WatchEvent::Deleted(_) => "deleted",
+            WatchEvent::Bookmark(_) | WatchEvent::Error(_) => "other",
+        })
+        .collect();
+    assert_eq!(kinds, ["added", "modified", "deleted"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_from_a_forgotten_version_is_told_so() {
+    let server = server();
+    let maps = Api::<ConfigMap>::default_namespaced(server.client());
+    let since = server.revision().to_string();
+    maps.create(&PostParams::default(), &config_map("a", json!({}))).await.unwrap();
+    server.compact(server.revision());
+    let events: Vec<_> =
+        maps.watch(&WatchParams::default(), &since).await.unwrap().try_collect().await.unwrap();
+    assert!(
+        matches!(events.as_slice(), [WatchEvent::Error(status)] if status.code == 410),
+        "{events:?}"
+    );
+}
+
+#[rstest]
+#[case::list_watch(watcher::Config::default())]
+#[case::streaming_list(watcher::Config::default().streaming_lists())]
+#[tokio::test(start_paused = true)]
+async fn the_watcher_of_kube_runtime_follows(#[case] config: watcher::Config) {
+    let server = server();
+    let maps = Api::<ConfigMap>::default_namespaced(server.client());
+    maps.create(&PostParams::default(), &config_map("a", json!({}))).await.unwrap();
+    let mut seen = Box::pin(watcher(maps.clone(), config).applied_objects());
+    assert_eq!(seen.next().await.unwrap().unwrap().name_any(), "a");
+    maps.create(&PostParams::default(), &config_map("b", json!({}))).await.unwrap();
+    assert_eq!(seen.next().await.unwrap().unwrap().name_any(), "b");
+    // A day of re-opened watches loses nothing.
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    maps.create(&PostParams::default(), &config_map("c", json!({}))).await.unwrap();
+    assert_eq!(seen.next().await.unwrap().unwrap().name_any(), "c");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_pod_is_marked_and_goes_when_its_node_agrees() {
+    let server = server();
+    let pods = Api::<Pod>::default_namespaced(server.client());
+    pods.create(&PostParams::default(), &pod("p", Some("n1"))).await.unwrap();
+    pods.delete("p", &DeleteParams::default()).await.unwrap();
+    let marked = pods.get("p").await.unwrap();
+    assert_eq!(marked.metadata.deletion_grace_period_seconds, Some(30));
+    pods.delete("p", &DeleteParams::default().grace_period(0)).await.unwrap();
+    assert_eq!(code(&pods.get("p").await.unwrap_err()), 404);
+    let kinds: Vec<ChangeKind> = server
+        .history(0)
+        .iter()
+        .filter(|change| change.name == "p")
+        .map(|change| change.kind)
+        .collect();
+    let wanted =
+        [ChangeKind::Added, ChangeKind::Modified, ChangeKind::Modified, ChangeKind::Deleted];
+    assert_eq!(kinds, wanted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_apply_owns_fields_and_conflicts_with_other_owners() {
+    let server = server();
+    let maps = Api::<ConfigMap>::default_namespaced(server.client());
+    let apply = |data: Value| {
+        Patch::Apply(
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": data}),
+        )
+    };
+    maps.patch("a", &PatchParams::apply("one"), &apply(json!({"k": "1", "x": "1"}))).await.unwrap();
+    let error =
+        maps.patch("a", &PatchParams::apply("two"), &apply(json!({"k": "2"}))).await.unwrap_err();
+    assert_eq!(code(&error), 409);
+    maps.patch("a", &PatchParams::apply("two").force(), &apply(json!({"k": "2"}))).await.unwrap();
+    let left = maps.patch("a", &PatchParams::apply("one"), &apply(json!({}))).await.unwrap();
+    assert_eq!(left.data, Some([("k".to_owned(), "2".to_owned())].into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_show_one_moment() {
+    let server = server();
+    let maps = Api::<ConfigMap>::default_namespaced(server.client());
+    for name in ["a", "b", "c"] {
+        maps.create(&PostParams::default(), &config_map(name, json!({}))).await.unwrap();
+    }
+    let first = maps.list(&ListParams::default().limit(2)).await.unwrap();
+    maps.delete("c", &DeleteParams::default()).await.unwrap();
+    let token = first.metadata.continue_.clone().unwrap();
+    let second = maps.list(&ListParams::default().limit(2).continue_token(&token)).await.unwrap();
+    let names: Vec<String> = first.iter().chain(second.iter()).map(ResourceExt::name_any).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn most_of_a_stateful_set_cannot_change() {
+    let server = server();
+    let sets = Api::<StatefulSet>::default_namespaced(server.client());
+    let template = json!({
+        "metadata": {"labels": {"app": "db"}}, "spec": {"containers": [{"name": "main", "image": "i"}]},
+    });
+    let spec = json!({"serviceName": "db", "selector": {"matchLabels": {"app": "db"}}, "template": template});
+    sets.create(&PostParams::default(), &of(json!({"metadata": {"name": "db"}, "spec": spec})))
+        .await
+        .unwrap();
+    let patch = |spec: Value| Patch::Strategic(json!({"spec": spec}));
+    let grown =
+        sets.patch("db", &PatchParams::default(), &patch(json!({"replicas": 2}))).await.unwrap();
+    assert_eq!(grown.metadata.generation, Some(2));
+    let error = sets
+        .patch("db", &PatchParams::default(), &patch(json!({"serviceName": "x"})))
+        .await
+        .unwrap_err();
+    assert_eq!(code(&error), 422);
+}
+
+/// What happens in a small world, as text.
+async fn trace(seed: u64) -> String {
+    let server = ApiServer::new(Options::at("2026-01-01T00:00:00Z".parse().unwrap(), seed));
+    let maps = Api::<ConfigMap>::default_namespaced(server.client());
+    for _ in 0..5 {
+        let map: ConfigMap = of(json!({"metadata": {"generateName": "part-"}}));
+        maps.create(&PostParams::default(), &map).await.unwrap();
+    }
+    server
+        .history(0)
+        .iter()
+        .map(|change| format!("{} {}\n", change.revision, change.object))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_gives_the_same_bytes() {
+    assert_eq!(trace(3).await, trace(3).await);
+    assert_ne!(trace(3).await, trace(4).await);
+}
