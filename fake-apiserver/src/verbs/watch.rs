@@ -41,7 +41,9 @@ pub(crate) struct Watch {
 
 pub(super) fn open(state: &mut State, call: &Call<'_>) -> Result<Answer, Refusal> {
     let query = &call.request.query;
-    let accept = negotiate(&call.request.accept.replace(";stream=watch", ""), true)?;
+    let asked_for = call.request.accept.replace(";stream=watch", "");
+    // Events carry single objects; clients ask for them by the name of either.
+    let accept = negotiate(&asked_for, false).or_else(|_| negotiate(&asked_for, true))?;
     let mut selector = read::selector(call)?;
     if let Some(name) = &call.path.name {
         selector = Selector::parse(
