@@ -24,6 +24,7 @@ mod front;
 mod json;
 pub mod kubelet;
 mod meta;
+mod named;
 mod patch;
 mod quantity;
 mod refusal;

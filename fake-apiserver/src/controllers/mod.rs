@@ -1,9 +1,11 @@
 //! The controllers of a cluster: ordinary clients of the API, driven by watches, idle when nothing changes.
 
 mod cache;
+mod disruption;
 mod endpointslice;
 mod garbage;
 mod namespace;
+mod nodes;
 mod scheduler;
 mod served;
 mod statefulset;
@@ -14,16 +16,21 @@ use kube::Client;
 
 use self::cache::Cluster;
 use crate::Clock;
+use crate::named::named;
 
 /// A controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Controller {
+    /// Counts what disruption budgets allow.
+    Disruption,
     /// Keeps the endpoints of Services.
     EndpointSlice,
     /// Deletes what nobody owns any more.
     Garbage,
     /// Furnishes and ends namespaces.
     Namespace,
+    /// Notices nodes that are not heard of.
+    Nodes,
     /// Binds pods to nodes.
     Scheduler,
     /// Keeps the pods of `StatefulSet`s.
@@ -34,10 +41,12 @@ pub enum Controller {
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
+        Self::Disruption,
         Self::EndpointSlice,
         Self::Garbage,
         Self::Namespace,
+        Self::Nodes,
         Self::Scheduler,
         Self::StatefulSet,
         Self::Volumes,
@@ -45,9 +54,11 @@ impl Controller {
 
     fn run(self, cluster: &Cluster) -> BoxFuture<'_, ()> {
         match self {
+            Self::Disruption => disruption::run(cluster).boxed(),
             Self::EndpointSlice => endpointslice::run(cluster).boxed(),
             Self::Garbage => garbage::run(cluster).boxed(),
             Self::Namespace => namespace::run(cluster).boxed(),
+            Self::Nodes => nodes::run(cluster).boxed(),
             Self::Scheduler => scheduler::run(cluster).boxed(),
             Self::StatefulSet => statefulset::run(cluster).boxed(),
             Self::Volumes => volumes::run(cluster).boxed(),
@@ -62,7 +73,7 @@ pub async fn controllers(client: Client, clock: Clock) {
 
 /// Runs some controllers; never ends.
 pub async fn run(client: Client, clock: Clock, which: &[Controller]) {
-    let cluster = Cluster::new(client, clock);
+    let cluster = Cluster::new(named(client, "kube-controller-manager"), clock);
     let running = join_all(which.iter().map(|controller| controller.run(&cluster)));
     join(cluster.watch(), running).await;
 }

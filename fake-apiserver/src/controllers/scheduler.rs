@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{
     Binding, Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectReference, Pod,
-    PodAffinityTerm, PodCondition, Taint,
+    PodAffinityTerm, PodCondition, Taint, Toleration,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
@@ -288,18 +288,22 @@ impl View<'_> {
 }
 
 /// Whether a pod puts up with a taint.
-pub(super) fn tolerates(pod: &Pod, taint: &Taint) -> bool {
+fn tolerates(pod: &Pod, taint: &Taint) -> bool {
     let mut tolerations = pod.spec.iter().flat_map(|s| s.tolerations.iter().flatten());
-    tolerations.any(|t| {
-        let key = t.key.as_deref().is_none_or(|key| key.is_empty() || key == taint.key);
-        let effect =
-            t.effect.as_deref().is_none_or(|effect| effect.is_empty() || effect == taint.effect);
-        let exists = t.operator.as_deref() == Some("Exists");
-        key && effect
-            && (exists
-                || t.value.as_deref().unwrap_or_default()
-                    == taint.value.as_deref().unwrap_or_default())
-    })
+    tolerations.any(|toleration| matches(toleration, taint))
+}
+
+/// Whether a toleration is for a taint.
+pub(super) fn matches(toleration: &Toleration, taint: &Taint) -> bool {
+    let same = |wanted: &Option<String>, is: &str| {
+        wanted.as_deref().is_none_or(|w| w.is_empty() || w == is)
+    };
+    let exists = toleration.operator.as_deref() == Some("Exists");
+    let value = toleration.value.as_deref().unwrap_or_default()
+        == taint.value.as_deref().unwrap_or_default();
+    same(&toleration.key, &taint.key)
+        && same(&toleration.effect, &taint.effect)
+        && (exists || value)
 }
 
 /// Whether a node selector admits a node: one of its terms has to.

@@ -13,6 +13,7 @@ use super::runtime::ContainerRuntime;
 use super::state::{PodState, fingerprint};
 use super::{NodeSpec, Power, Timings};
 use crate::Clock;
+use crate::named::named;
 
 /// Shared by the parts of a kubelet.
 pub(super) struct Core {
@@ -58,7 +59,7 @@ impl Core {
         timings: Timings,
     ) -> Self {
         Self {
-            client,
+            client: named(client, "kubelet"),
             clock,
             spec,
             runtime,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::{join, join_all};
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus};
+use k8s_openapi::api::core::v1::{Container, Pod, PodCondition, PodSpec, PodStatus};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, ResourceExt};
 use serde_json::json;
@@ -72,6 +72,7 @@ impl PodWorker {
         let deleted = pod.metadata.deletion_timestamp.is_some();
         let grace = pod.metadata.deletion_grace_period_seconds;
         self.pod.send_replace(Arc::new(pod));
+        self.changes.send_modify(|count| *count += 1);
         if deleted {
             self.end_within(grace);
         }
@@ -253,23 +254,27 @@ impl PodWorker {
         self.container(sidecar, Role::Sidecar, volumes).await;
     }
 
-    /// Writes the status whenever it changes, until the pod is over and that is written, or nobody reads it any more.
+    /// Writes the status whenever it changes, or others have changed it, until the pod is over and that is written.
     async fn report(&self) {
         let mut changes = self.changes.subscribe();
-        let mut written: Option<PodStatus> = None;
+        let mut written: Option<(PodStatus, u64)> = None;
         loop {
             changes.borrow_and_update();
+            let pod = self.pod();
             let (status, over) = {
                 let mut state = self.state();
-                (state.status(&self.pod(), (self.core.clock)()), state.over)
+                (state.status(&pod, (self.core.clock)()), state.over)
             };
-            if written.as_ref() != Some(&status) {
-                tokio::select! {
+            let stands = |(known, since): &(PodStatus, u64)| {
+                *known == status && !overruled(&pod, known, *since)
+            };
+            if !written.as_ref().is_some_and(stands) {
+                let version = tokio::select! {
                     biased;
-                    () = self.until_gone() => {}
-                    () = self.write(&status) => {}
-                }
-                written = Some(status);
+                    () = self.until_gone() => u64::MAX,
+                    version = self.write(&status) => version,
+                };
+                written = Some((status, version));
             }
             if over {
                 return;
@@ -278,8 +283,8 @@ impl PodWorker {
         }
     }
 
-    /// Writes a status; gives up only when the pod is no longer there.
-    async fn write(&self, status: &PodStatus) {
+    /// Writes a status; gives up only when the pod is no longer there. Brings the version of the pod that has it.
+    async fn write(&self, status: &PodStatus) -> u64 {
         let pod = self.pod();
         let body = Patch::Strategic(json!({ "metadata": { "uid": pod.uid() }, "status": status }));
         let api = self.api();
@@ -289,8 +294,8 @@ impl PodWorker {
                 .call(api.patch_status(&pod.name_any(), &PatchParams::default(), &body))
                 .await
             {
-                Ok(_) => return,
-                Err(error) if matches!(error.code(), Some(404 | 409)) => return,
+                Ok(pod) => return version(&pod),
+                Err(error) if matches!(error.code(), Some(404 | 409)) => return u64::MAX,
                 Err(error) => {
                     tracing::debug!(pod = pod.name_any(), %error, "writing a pod's status failed")
                 }
@@ -327,4 +332,15 @@ impl PodWorker {
     fn api(&self) -> Api<Pod> {
         Api::namespaced(self.core.client.clone(), &self.namespace())
     }
+}
+
+fn version(pod: &Pod) -> u64 {
+    pod.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+/// Whether others have changed a condition that was written with, or before, a version.
+fn overruled(pod: &Pod, written: &PodStatus, since: u64) -> bool {
+    let now: Vec<_> = pod.status.iter().flat_map(|s| s.conditions.iter().flatten()).collect();
+    let changed = |c: &PodCondition| now.iter().any(|n| n.type_ == c.type_ && n.status != c.status);
+    version(pod) > since && written.conditions.iter().flatten().any(changed)
 }

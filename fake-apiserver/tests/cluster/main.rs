@@ -1,6 +1,8 @@
 //! Controllers and kubelets on the server, in virtual time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod care;
+mod faults;
 mod pods;
 mod sets;
 mod world;
