@@ -13,6 +13,7 @@ use crate::agent::{AgentError, Facts, TaskReport, Verb};
 use crate::crd::TimesTenClassic;
 use crate::credentials::Credentials;
 use crate::desired::Desired;
+use crate::objects::{Versions, Write};
 use crate::observation::{Agent, Doing, Failure, Heard, Markers, Role, Silence, Task};
 use crate::pair::Both;
 use crate::standing::{Incarnation, Intent, Standing, State};
@@ -32,6 +33,11 @@ pub struct Memory {
     pub trouble: Option<String>,
     /// Owned objects that were written and that the watches have not shown yet.
     pub recent: Recent,
+    /// The generation of the spec and the versions of the owned objects that `drift` was worked
+    /// out for.
+    pub compared: Option<(i64, Versions)>,
+    /// What differed then.
+    pub drift: Vec<Write>,
     state: Option<(State, i64, Instant)>,
     intent: Option<(Intent, Instant)>,
     task: Option<(String, Instant)>,
@@ -48,6 +54,8 @@ impl Memory {
             members: Both::each(|_| Link::new(now)),
             trouble: None,
             recent: Recent::default(),
+            compared: None,
+            drift: Vec::new(),
             state: None,
             intent: None,
             task: None,

@@ -63,6 +63,26 @@ pub struct Live {
     pub disruption_budget: Option<Arc<PodDisruptionBudget>>,
 }
 
+/// The versions of objects; none where there is no object.
+pub type Versions = [Option<String>; 5];
+
+impl Live {
+    /// The versions of all of them.
+    #[must_use]
+    pub fn versions(&self) -> Versions {
+        fn version<K: kube::ResourceExt>(object: Option<&Arc<K>>) -> Option<String> {
+            object.and_then(|object| object.resource_version())
+        }
+        [
+            version(self.secret.as_ref()),
+            version(self.headless_service.as_ref()),
+            version(self.active_service.as_ref()),
+            version(self.stateful_set.as_ref()),
+            version(self.disruption_budget.as_ref()),
+        ]
+    }
+}
+
 /// The objects that the spec asks for.
 #[must_use]
 pub fn wanted(desired: &Desired, parts: &Parts) -> Wanted {

@@ -76,7 +76,9 @@ impl Operator {
         let mut guard = lock(&memory);
         guard.note(&standing, now);
         let drift = match &desired {
-            Some((_, desired)) => self.drift(&guard, desired, credentials.as_deref(), now),
+            Some((believed, desired)) => {
+                self.drift(&mut guard, (*believed, desired), credentials.as_deref(), now)
+            }
             None => Vec::new(),
         };
         let names = |ordinal: Ordinal| format!("{}-{ordinal}", object.name_any());
@@ -151,14 +153,12 @@ impl Operator {
     /// What differs between the owned objects and what the spec wants them to be.
     fn drift(
         &self,
-        memory: &Memory,
-        desired: &Desired,
+        memory: &mut Memory,
+        (generation, desired): (i64, &Desired),
         credentials: Option<&Credentials>,
         now: Instant,
     ) -> Vec<objects::Write> {
         let Some(credentials) = credentials else { return Vec::new() };
-        let parts = Parts { secret: credentials.to_secret_data() };
-        let wanted = objects::wanted(desired, &parts);
         let (namespace, names) = (desired.namespace(), desired.object_names());
         let live = Live {
             secret: find(&self.caches.secrets, namespace, &names.secret),
@@ -167,12 +167,17 @@ impl Operator {
             stateful_set: find(&self.caches.stateful_sets, namespace, &names.stateful_set),
             disruption_budget: find(&self.caches.budgets, namespace, &names.disruption_budget),
         };
-        objects::drift(&wanted, &live)
-            .into_iter()
-            .filter(|write| {
-                !memory.recent.awaits(&write.key(), write.seen_version().as_deref(), now)
-            })
-            .collect()
+        // Building and comparing costs more than all else in a pass: once for each version.
+        let versions = (generation, live.versions());
+        if memory.compared.as_ref() != Some(&versions) {
+            let parts = Parts { secret: credentials.to_secret_data() };
+            memory.drift = objects::drift(&objects::wanted(desired, &parts), &live);
+            memory.compared = Some(versions);
+        }
+        let awaits = |write: &&objects::Write| {
+            memory.recent.awaits(&write.key(), write.seen_version().as_deref(), now)
+        };
+        memory.drift.iter().filter(|write| !awaits(write)).cloned().collect()
     }
 }
 
