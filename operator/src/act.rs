@@ -24,6 +24,10 @@ use crate::report;
 /// The least time between two passes that nothing asked for.
 const SHORTEST_REST: Duration = Duration::from_millis(50);
 
+/// What must be left of the lease when something irreversible is ordered: the next leader must not
+/// have begun when it reaches the agent.
+const LEAD: Duration = Duration::from_secs(3);
+
 /// What a pass does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acted {
@@ -88,7 +92,7 @@ impl Operator {
             match self.cluster.write(write).await {
                 Ok(()) => {
                     sight.memory(|memory| {
-                        memory.recent.note(write.key(), write.seen_version(), now)
+                        memory.recent.note(write.key(), write.seen_version(), now);
                     });
                     self.tell(sight, &report::written(write));
                 }
@@ -135,9 +139,15 @@ impl Operator {
         to: Ordinal,
         order: &Order,
     ) -> Result<(), ClusterError> {
-        if order.irreversible() && !self.confirmed(sight).await? {
-            tracing::info!(object = %sight.key, ?order, "not given: the pods have changed");
-            return Ok(());
+        if order.irreversible() {
+            if self.leadership.remaining() < LEAD {
+                tracing::warn!(object = %sight.key, ?order, "not given: the lease ends too soon");
+                return Ok(());
+            }
+            if !self.confirmed(sight).await? {
+                tracing::info!(object = %sight.key, ?order, "not given: the pods have changed");
+                return Ok(());
+            }
         }
         let Some(endpoint) = sight.endpoint(to) else { return Ok(()) };
         let roles = Roles {
@@ -163,10 +173,10 @@ impl Operator {
                 | Order::Activate(_)
                 | Order::Destroy(_) => agent.run(&endpoint, &call(&verb)).await.map(drop),
             };
-            if let (Order::Do(_, Some(then)), Ok(())) = (&order, &result) {
-                if let Err(error) = agent.run(&endpoint, &call(then)).await {
-                    tracing::warn!(object = %sight.key, verb = then.name(), %error, "ignored");
-                }
+            if let (Order::Do(_, Some(then)), Ok(())) = (&order, &result)
+                && let Err(error) = agent.run(&endpoint, &call(then)).await
+            {
+                tracing::warn!(object = %sight.key, verb = then.name(), %error, "ignored");
             }
             operator.ended(&sight, to, &verb, result, &endpoint).await;
         });

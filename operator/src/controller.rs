@@ -21,6 +21,7 @@ use crate::cluster::{ClusterError, KubeCluster};
 use crate::crd::TimesTenClassic;
 use crate::decide::decide;
 use crate::jobs;
+use crate::lease::Leadership;
 use crate::operator::{Identity, Operator, Random};
 
 /// A pass goes round until nothing is left to do, but never more often than this.
@@ -43,11 +44,14 @@ pub struct Surroundings {
     pub namespace: Option<String>,
     /// Who this operator is, in events and status.
     pub identity: Identity,
+    /// Whether it may act, and for how long.
+    pub leadership: Leadership,
 }
 
 /// Runs the operator. It ends only when it is dropped, and everything that it does ends with it.
 pub async fn run(surroundings: Surroundings) {
-    let Surroundings { client, connector, clock, random, namespace, identity } = surroundings;
+    let Surroundings { client, connector, clock, random, namespace, identity, leadership } =
+        surroundings;
     let (jobs, workshop) = jobs::workshop();
     let (wake, woken) = mpsc::unbounded_channel();
     let caches = Caches::start(&client, namespace.as_deref(), &jobs, &wake);
@@ -60,6 +64,7 @@ pub async fn run(surroundings: Surroundings) {
         clock,
         random,
         identity,
+        leadership,
         memories: std::sync::Mutex::default(),
     });
     let api: Api<TimesTenClassic> = match namespace.as_deref() {

@@ -7,15 +7,15 @@
 //! final: the process must end and begin anew.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, PostParams};
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::clock::Clock;
 
 /// The times of an election.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +137,7 @@ pub struct Candidate {
     name: String,
     identity: String,
     timing: Timing,
-    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    clock: Clock,
     jitter: Box<dyn FnMut() -> f64 + Send>,
     lease: Option<Lease>,
     sighting: Option<Sighting>,
@@ -152,7 +152,7 @@ impl Candidate {
         api: Api<Lease>,
         name: impl Into<String>,
         identity: impl Into<String>,
-        clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+        clock: Clock,
         jitter: impl FnMut() -> f64 + Send + 'static,
     ) -> (Self, Leadership) {
         let (leads, led) = watch::channel(None);
@@ -268,7 +268,7 @@ impl Candidate {
     fn renewed(&self) -> Lease {
         let mut lease = self.lease.clone().unwrap_or_default();
         lease.metadata.name.get_or_insert_with(|| self.name.clone());
-        let now = MicroTime((self.clock)());
+        let now = MicroTime(self.clock.now());
         let before = lease.spec.take().unwrap_or_default();
         let ours = before.holder_identity.as_deref() == Some(&self.identity);
         lease.spec = Some(LeaseSpec {
@@ -305,7 +305,7 @@ impl Candidate {
         if spec.holder_identity.as_deref() == Some(&self.identity) {
             spec.holder_identity = Some(String::new());
             spec.lease_duration_seconds = Some(1);
-            spec.renew_time = Some(MicroTime((self.clock)()));
+            spec.renew_time = Some(MicroTime(self.clock.now()));
             self.api.replace(&self.name, &PostParams::default(), &lease).await?;
         }
         Ok(())

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use ring::rand::{SecureRandom, SystemRandom};
 use timesten_operator::agent::tcp_connector;
 use timesten_operator::clock::Clock;
 use timesten_operator::controller::{self, Surroundings};
 use timesten_operator::crd::crd;
+use timesten_operator::lease::{Candidate, Ended, Leadership};
 use timesten_operator::operator::{Identity, Random};
 use tracing_subscriber::EnvFilter;
 
@@ -40,6 +41,12 @@ struct Run {
     /// The operator's name in events.
     #[arg(long, env = "OPERATOR_NAME", default_value = "timesten-operator")]
     name: String,
+    /// Act without being elected: for a single operator that nobody else runs beside.
+    #[arg(long)]
+    no_leader_election: bool,
+    /// The namespace of the Lease by which operators elect their leader.
+    #[arg(long, env = "POD_NAMESPACE")]
+    lease_namespace: Option<String>,
     /// The name of the pod that it runs in.
     #[arg(long, env = "POD_NAME", default_value = "timesten-operator")]
     pod: String,
@@ -85,20 +92,65 @@ async fn run(arguments: Run) -> anyhow::Result<()> {
             std::thread::yield_now();
         }
     });
-    let operator = controller::run(Surroundings {
+    let (candidate, leadership) = if arguments.no_leader_election {
+        (None, Leadership::uncontested())
+    } else {
+        let (candidate, leadership) = candidate(&client, &arguments, &random);
+        (Some(candidate), leadership)
+    };
+    let surroundings = Surroundings {
         client,
         connector: tcp_connector(),
         clock: Clock::system(),
         random,
         namespace: Some(arguments.namespace).filter(|namespace| !namespace.is_empty()),
         identity: Identity { controller: arguments.name, instance: arguments.pod },
+        leadership: leadership.clone(),
+    };
+    let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
+    let work = async move {
+        leadership.acquired().await;
+        tracing::info!("leading");
+        tokio::select! {
+            biased;
+            () = stopped() => tracing::info!("stopping"),
+            () = controller::run(surroundings) => {}
+        }
+        // The work has ended: the Lease can be given back.
+        let _ = stop.send(());
+    };
+    let Some(candidate) = candidate else {
+        work.await;
+        return Ok(());
+    };
+    let campaign = candidate.campaign(async move {
+        let _ = stopping.await;
     });
-    tokio::select! {
+    let ended = tokio::select! {
         biased;
-        () = stopped() => tracing::info!("stopping"),
-        () = operator => {}
+        ended = campaign => ended,
+        // Only the campaign's end is the end: it gives the Lease back first.
+        () = async { work.await; std::future::pending().await } => Ended::Released,
+    };
+    match ended {
+        Ended::Released => Ok(()),
+        Ended::Lost => bail!("the Lease was lost to another operator; this one ends"),
     }
-    Ok(())
+}
+
+/// One who wants to lead.
+fn candidate(client: &kube::Client, arguments: &Run, random: &Random) -> (Candidate, Leadership) {
+    let namespace = arguments.lease_namespace.as_deref().unwrap_or("default");
+    let leases = kube::Api::namespaced(client.clone(), namespace);
+    let number = |random: &Random| {
+        let mut bytes = [0; 4];
+        random(&mut bytes);
+        u32::from_be_bytes(bytes)
+    };
+    let identity = format!("{}-{:08x}", arguments.pod, number(random));
+    let random = Arc::clone(random);
+    let jitter = move || f64::from(number(&random)) / f64::from(u32::MAX);
+    Candidate::new(leases, &arguments.name, &identity, Clock::system(), jitter)
 }
 
 fn start_logs(format: LogFormat) {

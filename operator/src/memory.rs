@@ -266,14 +266,17 @@ impl Link {
                     _ => {}
                 }
             }
-            Err(error) => self.fail(verb, matches!(error, AgentError::Verb { .. }), error, now),
+            Err(error) => {
+                let said = matches!(error, AgentError::Verb { .. });
+                self.fail(verb, said, error.to_string(), now);
+            }
         }
     }
 
-    fn fail(&mut self, verb: &Verb, said: bool, text: impl ToString, now: Instant) {
+    fn fail(&mut self, verb: &Verb, said: bool, text: String, now: Instant) {
         let count = self.failures.iter().find(|f| f.0.name() == verb.name()).map_or(0, |f| f.1);
         self.failures.retain(|(failed, ..)| failed.name() != verb.name());
-        self.failures.push((verb.clone(), count + 1, now, said, text.to_string()));
+        self.failures.push((verb.clone(), count + 1, now, said, text));
     }
 
     /// What became of a task, asked then.

@@ -124,6 +124,7 @@ pub enum Role {
 
 /// What an agent said.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are two of them in an observation")]
 pub enum Agent {
     /// This incarnation of the pod has not been heard yet.
     NotYet {

@@ -157,7 +157,7 @@ impl Operator {
         now: Instant,
     ) -> Vec<objects::Write> {
         let Some(credentials) = credentials else { return Vec::new() };
-        let parts = Parts { secret: credentials.to_secret_data(), ..Parts::default() };
+        let parts = Parts { secret: credentials.to_secret_data() };
         let wanted = objects::wanted(desired, &parts);
         let (namespace, names) = (desired.namespace(), desired.object_names());
         let live = Live {

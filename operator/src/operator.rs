@@ -18,6 +18,7 @@ use crate::crd::TimesTenClassic;
 use crate::credentials::Credentials;
 use crate::desired::Desired;
 use crate::jobs::Jobs;
+use crate::lease::Leadership;
 use crate::memory::Memory;
 use crate::observe::{Sight, lock};
 use crate::report::{self, Note};
@@ -77,6 +78,8 @@ pub struct Operator {
     pub random: Random,
     /// Who we are.
     pub identity: Identity,
+    /// Whether we may act, and for how long.
+    pub leadership: Leadership,
     /// What is remembered of each object, by its UID.
     pub memories: Mutex<Memories>,
 }

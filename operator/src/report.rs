@@ -52,6 +52,8 @@ pub fn differs(before: &TimesTenClassicStatus, after: &TimesTenClassicStatus) ->
     essence(before) != essence(after)
 }
 
+/// What is left of a status without what passes by.
+#[must_use]
 pub fn essence(status: &TimesTenClassicStatus) -> TimesTenClassicStatus {
     let mut status = status.clone();
     status.last_reconcile = None;

@@ -84,6 +84,7 @@ fn member(name: &str, agent: Agent, role: Option<Role>) -> Member {
 }
 
 /// One member, spelt in a word or two.
+#[expect(clippy::too_many_lines, reason = "a table: one arm for each word")]
 fn spelt(name: &str, words: &str, role: Role) -> Member {
     let good = match role {
         Role::Active => serving(RepState::Active),
@@ -133,7 +134,7 @@ fn spelt(name: &str, words: &str, role: Role) -> Member {
             "loading-long" => one.agent = say(Facts { db: Db::Loading, ..daemon_only() }),
             "closed" => one.agent = say(Facts { open: Some(false), ..good.clone() }),
             "no-rep-agent" => {
-                one.agent = say(Facts { rep_agent: RunState::NotRunning, ..good.clone() })
+                one.agent = say(Facts { rep_agent: RunState::NotRunning, ..good.clone() });
             }
             "peer-failed" => {
                 let facts = Facts { peer_state: PeerState::Failed, ..good.clone() };
@@ -144,7 +145,7 @@ fn spelt(name: &str, words: &str, role: Role) -> Member {
                 one.agent = Agent::Heard(Heard { facts, asked: SHORT, unchanged: SHORT });
             }
             "peer-paused" => {
-                one.agent = say(Facts { peer_state: PeerState::Pause, ..good.clone() })
+                one.agent = say(Facts { peer_state: PeerState::Pause, ..good.clone() });
             }
             "active" => one.agent = say(serving(RepState::Active)),
             "idle" => {

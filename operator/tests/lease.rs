@@ -12,6 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::client::Body;
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use timesten_operator::clock::Clock;
 use timesten_operator::lease::{Candidate, Ended, Leadership};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -149,7 +150,7 @@ fn start(server: &Server, identity: &str) -> Running {
 fn start_at(server: &Server, identity: &str, clock: Timestamp) -> Running {
     let api: Api<Lease> = Api::namespaced(server.client(), "default");
     let (candidate, leadership) =
-        Candidate::new(api, "timesten-operator", identity, Arc::new(move || clock), || 0.5);
+        Candidate::new(api, "timesten-operator", identity, Clock::new(move || clock), || 0.5);
     let (stop, stopped) = oneshot::channel();
     let ended = tokio::spawn(candidate.campaign(async {
         let _ = stopped.await;

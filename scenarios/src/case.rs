@@ -103,7 +103,10 @@ impl Case {
         for (index, step) in case.steps.iter().enumerate() {
             let (Step::Never(seen) | Step::Always(seen)) = step else { continue };
             if seen.span.is_none() {
-                return Err(error(format!("step {}: add for how long, as in `for: 10s`", index + 1)));
+                return Err(error(format!(
+                    "step {}: add for how long, as in `for: 10s`",
+                    index + 1
+                )));
             }
         }
         let stem = std::path::Path::new(file).file_stem().map(|stem| stem.to_string_lossy());

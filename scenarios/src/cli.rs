@@ -93,7 +93,9 @@ fn find(name: &str) -> anyhow::Result<PathBuf> {
     files(&[])?
         .into_iter()
         .find(|file| file.file_stem().is_some_and(|stem| stem.to_string_lossy() == name))
-        .ok_or_else(|| anyhow::anyhow!("there is no scenario {name:?}: name a file, or one of the catalogue"))
+        .ok_or_else(|| {
+            anyhow::anyhow!("there is no scenario {name:?}: name a file, or one of the catalogue")
+        })
 }
 
 /// All scenario files below the paths, in order; below the catalogue when there are none.
@@ -118,8 +120,8 @@ fn collect(path: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         found.push(path.to_path_buf());
         return Ok(());
     }
-    let entries = std::fs::read_dir(path)
-        .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+    let entries =
+        std::fs::read_dir(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     for entry in entries {
         let path = entry?.path();
         if path.is_dir() || path.extension().is_some_and(|extension| extension == "yaml") {

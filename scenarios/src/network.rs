@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use fake_agent::Running;
+use timesten_operator::agent::{Connection, Connector, KEEPALIVE};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::Sleep;
-use timesten_operator::agent::{Connection, Connector, KEEPALIVE};
 
 /// What one side of a pipe holds at most before the writer waits.
 const PIPE: usize = 64 << 10;

@@ -63,7 +63,7 @@ impl Oracles {
             }
             Sight::Destroyed(copy, others) => self.destroyed(at, &copy, &others),
             Sight::State(word) => self.state(at, &word),
-            Sight::Event(reason, note) => self.event(at, reason, note),
+            Sight::Event(reason, note) => self.event(at, &reason, &note),
         }
         self.one_active(at);
     }
@@ -102,8 +102,8 @@ impl Oracles {
         }
     }
 
-    fn event(&mut self, at: Duration, reason: String, note: String) {
-        let before = self.notes.insert((reason.clone(), note.clone()), at);
+    fn event(&mut self, at: Duration, reason: &str, note: &str) {
+        let before = self.notes.insert((reason.to_owned(), note.to_owned()), at);
         if before.is_some_and(|before| at.saturating_sub(before) < SAME_NOTE) {
             let details = vec![format!("{reason}: {note}")];
             self.broken(at, "one-event-a-change", "the same event was created twice", details);

@@ -131,10 +131,8 @@ struct Played {
 
 /// Plays a scenario on this thread.
 fn play(case: &Case, seed: u64, hour: Duration) -> Played {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     match runtime {
         Ok(runtime) => runtime.block_on(story(case, seed, hour)),
         Err(error) => Played {
@@ -171,7 +169,7 @@ async fn story(case: &Case, seed: u64, hour: Duration) -> Played {
         for (index, step) in case.steps.iter().enumerate() {
             player.step(index + 1, step).await?;
         }
-        player.to_rest(TO_REST).await
+        player.come_to_rest(TO_REST).await
     };
     let played = match tokio::time::timeout(limit, acts).await {
         Ok(played) => played,
@@ -254,7 +252,10 @@ mod stopwatch {
 
     pub(super) struct Stopwatch(std::time::Instant);
 
-    #[expect(clippy::disallowed_methods, reason = "a report tells real time; nothing depends on it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a report tells real time; nothing depends on it"
+    )]
     pub(super) fn start() -> Stopwatch {
         Stopwatch(std::time::Instant::now())
     }

@@ -23,6 +23,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use timesten_operator::clock::Clock;
 use timesten_operator::controller::{self, Surroundings};
+use timesten_operator::lease::Leadership;
 use timesten_operator::operator::{Identity, Random};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -110,9 +111,15 @@ impl World {
     /// When the API server refuses the CRD.
     pub async fn start(options: WorldOptions) -> Result<Self, WorldError> {
         let clock = clock(options.virtual_time);
-        let now = { let clock = clock.clone(); move || clock.now() };
+        let now = {
+            let clock = clock.clone();
+            move || clock.now()
+        };
         let api = ApiServer::new(Options { clock: Arc::new(now), seed: options.seed });
-        let seconds = { let clock = clock.clone(); move || clock.now().as_second() };
+        let seconds = {
+            let clock = clock.clone();
+            move || clock.now().as_second()
+        };
         let fleet = Fleet::new(FleetOptions {
             durations: options.durations.clone(),
             unix_time: Arc::new(seconds),
@@ -123,9 +130,17 @@ impl World {
         let routes = Routes::default();
         let record = Recorder::new(Instant::now());
         let mut tasks = JoinSet::new();
-        tasks.spawn(record.clone().follow(api.changes(), fleet.subscribe(), routes.clone(), clock.clone()));
+        tasks.spawn(record.clone().follow(
+            api.changes(),
+            fleet.subscribe(),
+            routes.clone(),
+            clock.clone(),
+        ));
         define(&api.client()).await?;
-        let time: fake_apiserver::Clock = { let clock = clock.clone(); Arc::new(move || clock.now()) };
+        let time: fake_apiserver::Clock = {
+            let clock = clock.clone();
+            Arc::new(move || clock.now())
+        };
         tasks.spawn(fake_apiserver::controllers::controllers(api.client(), Arc::clone(&time)));
         let containers = Arc::new(Containers::new(&fleet, &network));
         let nodes = (1..=options.nodes)
@@ -151,7 +166,13 @@ impl World {
             operator: Mutex::new(None),
             writer: Mutex::new(None),
             _tasks: tasks,
-            api, fleet, network, nodes, routes, record, clock,
+            api,
+            fleet,
+            network,
+            nodes,
+            routes,
+            record,
+            clock,
         };
         world.start_writing(options.writes_every);
         world.start_operator();
@@ -181,6 +202,7 @@ impl World {
                 controller: "timesten-operator".into(),
                 instance: "timesten-operator-0".into(),
             },
+            leadership: Leadership::uncontested(),
         })));
     }
 

@@ -19,11 +19,19 @@ fn scenario(#[files("catalog/**/*.yaml")] file: PathBuf) {
     let again = without_quiet_hour(&case, 1);
     assert!(again.passed(), "the second run failed: {:?}", again.verdict);
     let (one, two) = (first.timeline.to_string(), again.timeline.to_string());
-    assert_eq!(first.trace_hash, again.trace_hash, "the second run differs:\n{}", differ(&one, &two));
+    assert_eq!(
+        first.trace_hash,
+        again.trace_hash,
+        "the second run differs:\n{}",
+        differ(&one, &two)
+    );
 }
 
 /// The first lines in which two texts differ.
 fn differ(one: &str, two: &str) -> String {
     let pair = one.lines().zip(two.lines()).find(|(one, two)| one != two);
-    pair.map_or_else(|| "in what the timeline does not show".into(), |(a, b)| format!("- {a}\n+ {b}"))
+    pair.map_or_else(
+        || "in what the timeline does not show".into(),
+        |(a, b)| format!("- {a}\n+ {b}"),
+    )
 }

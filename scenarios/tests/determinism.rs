@@ -12,7 +12,8 @@ use scenarios::run::without_quiet_hour;
 const CHILD: &str = "TTLAB_DETERMINISM_CHILD";
 
 fn case() -> Case {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/catalog/failover/active-container-killed.yaml");
+    let file =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/catalog/failover/active-container-killed.yaml");
     Case::read(Path::new(file)).unwrap()
 }
 

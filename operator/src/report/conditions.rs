@@ -26,82 +26,96 @@ pub(super) const OBJECTS_APPLIED: &str = "ObjectsApplied";
 /// The standby could not be brought back several times in a row.
 pub(super) const REBUILD_FAILING: &str = "StandbyRebuildFailing";
 
+/// A condition to say: its type, its status, and the word and sentence for it.
+struct Say {
+    kind: &'static str,
+    status: bool,
+    why: (String, String),
+}
+
 /// All conditions.
 pub(super) fn all(before: &[Condition], seen: &Observation, plan: &Plan) -> Vec<Condition> {
-    let because = (plan.because.word().to_owned(), plan.because.to_string());
+    [pair(plan), operator(seen, plan)]
+        .into_iter()
+        .flatten()
+        .map(|say| condition(before, seen, say))
+        .collect()
+}
+
+/// What is so of the pair.
+fn pair(plan: &Plan) -> Vec<Say> {
     let state = plan.standing.state;
     let routed = state.has_active() && plan.ready[plan.standing.active];
     let closed = matches!(plan.because, Reason::ActiveClosed(_));
-    let redundant =
-        state == State::Normal && plan.health[plan.standing.standby()] == Health::Healthy;
-    let managed =
-        !matches!(state, State::ManualInterventionRequired | State::Failed) && seen.desired.is_ok();
-    let invalid = seen.refused.as_ref().map(|problem| {
-        let note = "the last valid spec stays in force";
-        ("InvalidSpec".to_owned(), format!("{problem}; {note}"))
-    });
-    let trouble = seen.trouble.clone().map(|text| ("WriteFailed".to_owned(), text));
-    let silent = seen.members.iter().find_map(|(_, member)| {
-        let runs = member.pod().is_some_and(|pod| pod.tt == TtContainer::Running);
-        let how = proof::silence(member).filter(|_| runs)?;
-        Some(("AgentSilent".to_owned(), format!("the agent in {} does not answer: {how}", member.name)))
-    });
+    let standby = &plan.health[plan.standing.standby()];
+    let redundant = state == State::Normal && *standby == Health::Healthy;
     let failing = plan.standing.rebuild_failures >= REBUILD_BUDGET;
-    let good = |word: &str, text: &str| (word.to_owned(), text.to_owned());
-    let say = |kind: &str, status: bool, yes: (String, String), no: (String, String)| {
-        condition(before, seen, kind, status, if status { yes } else { no })
-    };
+    let failures = format!("{} rebuilds failed in a row", plan.standing.rebuild_failures);
     vec![
         say(
             AVAILABLE,
             routed && !closed,
-            good("ActiveServes", "clients are sent to the active database"),
-            because.clone(),
+            ("ActiveServes", "clients are sent to the active database"),
+            because(plan),
         ),
         say(
             REDUNDANT,
             redundant,
-            good("StandbyInStep", "the standby is in step and could take over"),
-            because.clone(),
-        ),
-        say(MANAGED, managed, because.clone(), because),
-        say(
-            OBSERVED,
-            silent.is_none(),
-            good("AgentsAnswer", "the agents of all pods that run answer"),
-            silent.unwrap_or_default(),
-        ),
-        say(
-            SPEC_VALID,
-            invalid.is_none(),
-            good("Valid", "the spec is acted on"),
-            invalid.unwrap_or_default(),
-        ),
-        say(
-            OBJECTS_APPLIED,
-            trouble.is_none(),
-            good("Applied", "the owned objects are as the spec wants them"),
-            trouble.unwrap_or_default(),
+            ("StandbyInStep", "the standby is in step and could take over"),
+            because(plan),
         ),
         say(
             REBUILD_FAILING,
             failing,
-            good(
-                "RebuildFailing",
-                &format!("{} rebuilds failed in a row", plan.standing.rebuild_failures),
-            ),
-            good("NotFailing", "no rebuild of the standby has failed too often"),
+            ("RebuildFailing", &failures),
+            words("NotFailing", "no rebuild of the standby has failed too often"),
         ),
     ]
 }
 
-fn condition(
-    before: &[Condition],
-    seen: &Observation,
-    kind: &str,
-    status: bool,
-    (reason, message): (String, String),
-) -> Condition {
+/// What is so of the operator's own work.
+fn operator(seen: &Observation, plan: &Plan) -> Vec<Say> {
+    let hands_off =
+        matches!(plan.standing.state, State::ManualInterventionRequired | State::Failed);
+    let silent = seen.members.iter().find_map(|(_, member)| {
+        let runs = member.pod().is_some_and(|pod| pod.tt == TtContainer::Running);
+        let how = proof::silence(member).filter(|_| runs)?;
+        let text = format!("the agent in {} does not answer: {how}", member.name);
+        Some(words("AgentSilent", &text))
+    });
+    let invalid = seen.refused.as_ref().map(|problem| {
+        words("InvalidSpec", &format!("{problem}; the last valid spec stays in force"))
+    });
+    let trouble = seen.trouble.as_ref().map(|text| words("WriteFailed", text));
+    let unless = |kind, wrong: Option<(String, String)>, good| {
+        say(kind, wrong.is_none(), good, wrong.unwrap_or_default())
+    };
+    vec![
+        Say { kind: MANAGED, status: !hands_off && seen.desired.is_ok(), why: because(plan) },
+        unless(OBSERVED, silent, ("AgentsAnswer", "the agents of all pods that run answer")),
+        unless(SPEC_VALID, invalid, ("Valid", "the spec is acted on")),
+        unless(
+            OBJECTS_APPLIED,
+            trouble,
+            ("Applied", "the owned objects are as the spec wants them"),
+        ),
+    ]
+}
+
+fn because(plan: &Plan) -> (String, String) {
+    words(plan.because.word(), &plan.because.to_string())
+}
+
+fn words(word: &str, sentence: &str) -> (String, String) {
+    (word.to_owned(), sentence.to_owned())
+}
+
+fn say(kind: &'static str, status: bool, yes: (&str, &str), no: (String, String)) -> Say {
+    Say { kind, status, why: if status { words(yes.0, yes.1) } else { no } }
+}
+
+fn condition(before: &[Condition], seen: &Observation, say: Say) -> Condition {
+    let Say { kind, status, why: (reason, message) } = say;
     let status = if status { "True" } else { "False" };
     let old = before.iter().find(|condition| condition.type_ == kind);
     let since = old

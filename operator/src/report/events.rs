@@ -18,6 +18,16 @@ use crate::operator::Identity;
 /// The longest note that Kubernetes takes, less one.
 const LONGEST_NOTE: usize = 1022;
 
+/// What every new pod goes through, and nobody needs to be told while the object is new.
+const EXPECTED_AT_FIRST: [&str; 6] = [
+    " Agent Down",
+    " Daemon Down",
+    " Database None",
+    " RepAgent Not Running",
+    " RepScheme None",
+    " RepState IDLE",
+];
+
 /// Something to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -51,6 +61,9 @@ pub fn between(
     for pod in &after.pod_status {
         let old = before.pod_status.iter().find(|old| old.name == pod.name).unwrap_or(&unknown);
         of_pod(old, pod, &mut notes);
+    }
+    if after.high_level_state.as_deref() == Some("Initializing") {
+        notes.retain(|note| !EXPECTED_AT_FIRST.iter().any(|end| note.text.ends_with(end)));
     }
     of_conditions(before, after, &mut notes);
     let (was, now) = (&before.high_level_state, &after.high_level_state);

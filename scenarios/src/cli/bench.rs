@@ -44,16 +44,23 @@ pub(crate) fn bench(arguments: &Bench) -> anyhow::Result<ExitCode> {
     let simulated = hour.as_secs_f64() / steady.as_secs_f64().max(f64::EPSILON);
     let api = api_rates();
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&json!({
-            "world_to_normal_ms": to_normal.as_secs_f64() * 1e3,
-            "failover_scenario_ms": failover_story.as_secs_f64() * 1e3,
-            "simulated_seconds_a_second": simulated,
-            "api_requests_a_second": api.iter().map(|(name, rate)| (*name, *rate)).collect::<std::collections::BTreeMap<_, _>>(),
-        }))?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&json!({
+                "world_to_normal_ms": to_normal.as_secs_f64() * 1e3,
+                "failover_scenario_ms": failover_story.as_secs_f64() * 1e3,
+                "simulated_seconds_a_second": simulated,
+                "api_requests_a_second": api.iter().map(|(name, rate)| (*name, *rate)).collect::<std::collections::BTreeMap<_, _>>(),
+            }))?
+        );
         return Ok(ExitCode::SUCCESS);
     }
     println!("{:<44} {:>12.1} ms", "empty world to Normal", to_normal.as_secs_f64() * 1e3);
-    println!("{:<44} {:>12.1} ms", "failover scenario, from an empty world", failover_story.as_secs_f64() * 1e3);
+    println!(
+        "{:<44} {:>12.1} ms",
+        "failover scenario, from an empty world",
+        failover_story.as_secs_f64() * 1e3
+    );
     println!("{:<44} {simulated:>12.0} s/s", "healthy pair, simulated seconds a second");
     for (name, rate) in api {
         println!("{:<44} {rate:>12.0} /s", format!("API in process, {name}"));
@@ -114,4 +121,3 @@ fn api_rates() -> Vec<(&'static str, f64)> {
 fn rate(count: u32, span: Duration) -> f64 {
     f64::from(count) / span.as_secs_f64().max(f64::EPSILON)
 }
-

@@ -15,7 +15,8 @@ pub(crate) fn xml(outcomes: &[Outcome]) -> String {
     );
     for outcome in outcomes {
         let (name, time) = (escaped(&outcome.name), outcome.real_time.as_secs_f64());
-        let _ = write!(page, "  <testcase classname=\"scenarios\" name=\"{name}\" time=\"{time:.3}\"");
+        let _ =
+            write!(page, "  <testcase classname=\"scenarios\" name=\"{name}\" time=\"{time:.3}\"");
         match &outcome.verdict {
             Verdict::Passed => page.push_str("/>\n"),
             Verdict::Failed(violation) => {

@@ -146,9 +146,9 @@ async fn create(client: &Client, objects: &[DynamicObject]) -> anyhow::Result<St
     for object in objects {
         let types = object.types.clone().context("an object without apiVersion and kind")?;
         let gvk = GroupVersionKind::try_from(&types)?;
-        let (resource, _) = discovery::pinned_kind(client, &gvk)
-            .await
-            .with_context(|| format!("{} {}: the API server has no such kind", types.api_version, types.kind))?;
+        let (resource, _) = discovery::pinned_kind(client, &gvk).await.with_context(|| {
+            format!("{} {}: the API server has no such kind", types.api_version, types.kind)
+        })?;
         let namespace = object.namespace().unwrap_or_else(|| NAMESPACE.into());
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
         let name = object.name_any();
@@ -200,4 +200,3 @@ fn show(line: &str) {
         println!("{line}");
     }
 }
-

@@ -30,7 +30,11 @@ impl Watcher {
                 let changed = !state.is_empty() && before.as_deref() != Some(state.as_str());
                 changed.then(|| {
                     let active = text("/status/activePods");
-                    format!("{stamp}  {:<14} {state:<16} active {active}  {}", change.name, why(change))
+                    format!(
+                        "{stamp}  {:<14} {state:<16} active {active}  {}",
+                        change.name,
+                        why(change)
+                    )
                 })
             }
             "events" if text("/involvedObject/kind") == "TimesTenClassic" => {

@@ -64,9 +64,9 @@ pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
         }
     }
     if let Some(event) = &seen.event {
-        let said = world.record.with(|record| {
-            record.timeline.0.iter().any(|moment| moment.text.contains(event))
-        });
+        let said = world
+            .record
+            .with(|record| record.timeline.0.iter().any(|moment| moment.text.contains(event)));
         if !said {
             wrong.push(format!("event: expected one with {event:?}, seen none"));
         }
@@ -93,9 +93,8 @@ fn conditions(status: Option<&Value>) -> impl Iterator<Item = &Value> {
 }
 
 fn condition(status: Option<&Value>, kind: &str) -> (String, String) {
-    let text = |value: &Value, key: &str| {
-        value.get(key).and_then(Value::as_str).unwrap_or("-").to_owned()
-    };
+    let text =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or("-").to_owned();
     conditions(status)
         .find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
         .map_or_else(
@@ -114,7 +113,8 @@ async fn exists(world: &World, name: &str) -> bool {
     let Some(api) = api(world.client(), kind) else { return false };
     let found = api.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
     found.iter().any(|object| {
-        object.metadata.name.as_deref() == Some(name) && object.metadata.deletion_timestamp.is_none()
+        object.metadata.name.as_deref() == Some(name)
+            && object.metadata.deletion_timestamp.is_none()
     })
 }
 

@@ -113,26 +113,35 @@ impl<'a> Player<'a> {
             Step::History(history) => self.history(&law, history),
             Step::Quiet(Span(span)) => self.quiet(&law, *span).await,
             Step::Patch(patch) => {
-                self.world.record.say(Who::User, format!("patch spec {}", Value::Object(patch.clone())));
+                self.world
+                    .record
+                    .say(Who::User, format!("patch spec {}", Value::Object(patch.clone())));
                 let patched = self.patch(patch).await;
                 self.done("patch the object", patched)
             }
             Step::Refused(refused) => match self.patch(&refused.patch).await {
-                Ok(()) => Err(self.wrong(&law, "the API server took what it should refuse", vec![])),
+                Ok(()) => {
+                    Err(self.wrong(&law, "the API server took what it should refuse", vec![]))
+                }
                 Err(error) if error.to_string().contains(&refused.message) => {
                     self.world.record.say(Who::User, format!("is refused: {error}"));
                     Ok(())
                 }
-                Err(error) => Err(self.wrong(&law, "it is refused, but with other words", vec![
-                    format!("expected {:?}", refused.message),
-                    format!("seen {error}"),
-                ])),
+                Err(error) => Err(self.wrong(
+                    &law,
+                    "it is refused, but with other words",
+                    vec![format!("expected {:?}", refused.message), format!("seen {error}")],
+                )),
             },
             Step::Delete(delete) => {
                 let name = delete.name.as_deref().unwrap_or(OBJECT);
                 self.world.record.say(Who::User, format!("delete {}/{name}", delete.kind));
                 let Some(api) = checks::api(self.world.client(), &delete.kind) else {
-                    return Err(self.wrong(&law, "this kind cannot be deleted", vec![delete.kind.clone()]));
+                    return Err(self.wrong(
+                        &law,
+                        "this kind cannot be deleted",
+                        vec![delete.kind.clone()],
+                    ));
                 };
                 let deleted = api.delete(name, &DeleteParams::default()).await;
                 self.done("delete it", deleted).map(drop)
@@ -142,6 +151,7 @@ impl<'a> Player<'a> {
     }
 
     /// Plays a step that makes something go wrong, or ends that.
+    #[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of fault")]
     async fn fault(&mut self, law: &str, step: &Step) -> Result {
         if !self.faulted {
             self.faulted = true;
@@ -153,10 +163,13 @@ impl<'a> Player<'a> {
                 let pod = self.pod(member).await;
                 self.say(format!("kill container tt of {pod}"));
                 let node = self.world.node_of(&pod).await;
-                let killed = node.is_some_and(|node| {
-                    node.kill_container(NAMESPACE, &pod, TT, Kill::Killed)
-                });
-                if killed { Ok(()) } else { Err(self.wrong(law, "no such container runs", vec![pod])) }
+                let killed =
+                    node.is_some_and(|node| node.kill_container(NAMESPACE, &pod, TT, Kill::Killed));
+                if killed {
+                    Ok(())
+                } else {
+                    Err(self.wrong(law, "no such container runs", vec![pod]))
+                }
             }
             Step::DeletePod(member) => {
                 let pod = self.pod(member).await;
@@ -290,10 +303,14 @@ impl<'a> Player<'a> {
         if let Some(wanted) = &history.state {
             let went: Vec<String> = states.into_iter().map(|(_, state)| state).collect();
             if *wanted != went {
-                return Err(self.wrong(law, "the object went through other states", vec![
-                    format!("expected {}", wanted.join(", ")),
-                    format!("seen     {}", went.join(", ")),
-                ]));
+                return Err(self.wrong(
+                    law,
+                    "the object went through other states",
+                    vec![
+                        format!("expected {}", wanted.join(", ")),
+                        format!("seen     {}", went.join(", ")),
+                    ],
+                ));
             }
         }
         let count = |verb: &String| verbs.get(verb).copied().unwrap_or_default();
@@ -303,7 +320,11 @@ impl<'a> Player<'a> {
             .filter(|(verb, wanted)| count(verb) != **wanted)
             .map(|(verb, wanted)| format!("{verb}: expected {wanted}, seen {}", count(verb)))
             .collect();
-        if wrong.is_empty() { Ok(()) } else { Err(self.wrong(law, "verbs were sent more or less often", wrong)) }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(self.wrong(law, "verbs were sent more or less often", wrong))
+        }
     }
 
     async fn quiet(&self, law: &str, span: Duration) -> Result {
@@ -318,7 +339,7 @@ impl<'a> Player<'a> {
     }
 
     /// All faults end, and the pair must come to rest.
-    pub(super) async fn to_rest(&mut self, within: Duration) -> Result {
+    pub(super) async fn come_to_rest(&mut self, within: Duration) -> Result {
         self.agents_behave();
         self.world.faults.clear();
         self.mend_cuts();
@@ -344,7 +365,12 @@ impl<'a> Player<'a> {
             let details = vec![format!("expected at most {bound:?}, seen {took:?}")];
             let at = self.world.record.now();
             self.world.record.with(|record| {
-                record.oracles.broken(at, "recovery", "clients were without service too long", details);
+                record.oracles.broken(
+                    at,
+                    "recovery",
+                    "clients were without service too long",
+                    details,
+                );
             });
         }
     }
@@ -405,7 +431,12 @@ impl<'a> Player<'a> {
             verb => On::Verb(verb.into()),
         };
         let fault = fault_of(&misbehaves.does);
-        self.say(format!("agent of {} on {}: {:?}", self.pod(&misbehaves.of).await, misbehaves.on, misbehaves.does));
+        self.say(format!(
+            "agent of {} on {}: {:?}",
+            self.pod(&misbehaves.of).await,
+            misbehaves.on,
+            misbehaves.does
+        ));
         let mut rule = Rule::new(on, fault).after(misbehaves.after);
         if let Some(times) = misbehaves.times {
             rule = rule.times(times);
@@ -453,7 +484,11 @@ impl<'a> Player<'a> {
                 vec![Some(Verb::Create), Some(Verb::Update), Some(Verb::Patch), Some(Verb::Delete)]
             }
             Some(other) => {
-                return Err(self.wrong(law, "there is no such verb of the API", vec![other.into()]));
+                return Err(self.wrong(
+                    law,
+                    "there is no such verb of the API",
+                    vec![other.into()],
+                ));
             }
         };
         self.say(format!("API: {misbehaves:?}"));
@@ -542,7 +577,9 @@ fn fault_of(does: &AgentFault) -> Fault {
         AgentFault::Refuse => Fault::Refuse,
         AgentFault::Hang => Fault::Hang,
         AgentFault::Slow(Span(by)) => Fault::Slow(*by),
-        AgentFault::Http(code) => Fault::Http(*code, "<html>injected by the scenario</html>".into()),
+        AgentFault::Http(code) => {
+            Fault::Http(*code, "<html>injected by the scenario</html>".into())
+        }
         AgentFault::BadJson => Fault::BadJson,
         AgentFault::Errno(errno) => Fault::Errno(*errno, "injected by the scenario".into()),
         AgentFault::Lie(members) => Fault::Lie(Value::Object(members.clone())),
@@ -567,4 +604,3 @@ fn merge(into: &mut Value, over: &Value) {
         (into, over) => *into = over.clone(),
     }
 }
-

@@ -55,7 +55,13 @@ impl Recorder {
     }
 
     /// Follows both sources for ever. What came at the same moment is taken in the order of time.
-    pub async fn follow(self, mut changes: Changes, mut events: Events, routes: Routes, clock: Clock) {
+    pub async fn follow(
+        self,
+        mut changes: Changes,
+        mut events: Events,
+        routes: Routes,
+        clock: Clock,
+    ) {
         loop {
             let first = tokio::select! {
                 biased;
@@ -127,7 +133,13 @@ impl Recorder {
     fn change(&self, at: Duration, change: &Change, routes: &Routes) {
         routes.note(change);
         self.with(|record| {
-            record.hash.add(&(at, change.revision, &change.resource, &change.name, change.kind as u8));
+            record.hash.add(&(
+                at,
+                change.revision,
+                &change.resource,
+                &change.name,
+                change.kind as u8,
+            ));
             if change.resource == "endpointslices" {
                 let hosts = routes.all();
                 record.add(at, Who::Kubernetes, format!("routed to {}", short(&hosts)));
@@ -171,7 +183,8 @@ impl Record {
                     self.states.push((at, state.clone()));
                     self.oracles.see(at, Sight::State(state));
                 }
-                if let Some(intent) = object.pointer("/status/intent/verb").and_then(Value::as_str) {
+                if let Some(intent) = object.pointer("/status/intent/verb").and_then(Value::as_str)
+                {
                     let note = format!("intends {intent} in {}", text("/status/intent/pod"));
                     if self.timeline.0.iter().rev().take(12).all(|moment| moment.text != note) {
                         self.add(at, Who::Operator, note);
@@ -258,12 +271,10 @@ fn pod(change: &Change) -> String {
         return format!("pod {} is gone", change.name);
     }
     let role = text("/metadata/labels/timesten.oracle.com~1role");
-    let ready = object
-        .pointer("/status/conditions")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .any(|c| c.get("type") == Some(&"Ready".into()) && c.get("status") == Some(&"True".into()));
+    let ready =
+        object.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten().any(
+            |c| c.get("type") == Some(&"Ready".into()) && c.get("status") == Some(&"True".into()),
+        );
     let dying = object.pointer("/metadata/deletionTimestamp").is_some();
     format!(
         "pod {} {} role {role}{}{}",
