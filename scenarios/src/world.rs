@@ -111,53 +111,23 @@ impl World {
     /// When the API server refuses the CRD.
     pub async fn start(options: WorldOptions) -> Result<Self, WorldError> {
         let clock = clock(options.virtual_time);
-        let now = {
-            let clock = clock.clone();
-            move || clock.now()
-        };
-        let api = ApiServer::new(Options { clock: Arc::new(now), seed: options.seed });
-        let seconds = {
-            let clock = clock.clone();
-            move || clock.now().as_second()
-        };
+        let api = ApiServer::new(Options { clock: time(&clock), seed: options.seed });
+        let seconds = clock.clone();
         let fleet = Fleet::new(FleetOptions {
             durations: options.durations.clone(),
-            unix_time: Arc::new(seconds),
+            unix_time: Arc::new(move || seconds.now().as_second()),
             seed: options.seed,
             ..FleetOptions::default()
         });
-        let network = Network::default();
-        let routes = Routes::default();
+        let (network, routes) = (Network::default(), Routes::default());
         let record = Recorder::new(Instant::now());
         let mut tasks = JoinSet::new();
-        tasks.spawn(record.clone().follow(
-            api.changes(),
-            fleet.subscribe(),
-            routes.clone(),
-            clock.clone(),
-        ));
+        let sources = (api.changes(), fleet.subscribe());
+        tasks.spawn(record.clone().follow(sources.0, sources.1, routes.clone(), clock.clone()));
         define(&api.client()).await?;
-        let time: fake_apiserver::Clock = {
-            let clock = clock.clone();
-            Arc::new(move || clock.now())
-        };
-        tasks.spawn(fake_apiserver::controllers::controllers(api.client(), Arc::clone(&time)));
+        tasks.spawn(fake_apiserver::controllers::controllers(api.client(), time(&clock)));
         let containers = Arc::new(Containers::new(&fleet, &network));
-        let nodes = (1..=options.nodes)
-            .map(|index| {
-                let spec = NodeSpec::new(&format!("node-{index}"), index);
-                let kubelet = Kubelet::new(
-                    api.client(),
-                    Arc::clone(&time),
-                    spec,
-                    Arc::<Containers>::clone(&containers) as _,
-                    options.kubelet,
-                );
-                let handle = kubelet.handle();
-                tasks.spawn(kubelet.run());
-                handle
-            })
-            .collect();
+        let nodes = nodes(&api, &clock, &options, &containers, &mut tasks);
         let world = Self {
             application: Application::new(&fleet),
             tap: Tap::default(),
@@ -277,6 +247,36 @@ impl Drop for World {
             }
         }
     }
+}
+
+/// Starts the kubelets.
+fn nodes(
+    api: &ApiServer,
+    clock: &Clock,
+    options: &WorldOptions,
+    containers: &Arc<Containers>,
+    tasks: &mut JoinSet<()>,
+) -> Vec<NodeHandle> {
+    (1..=options.nodes)
+        .map(|index| {
+            let kubelet = Kubelet::new(
+                api.client(),
+                time(clock),
+                NodeSpec::new(&format!("node-{index}"), index),
+                Arc::<Containers>::clone(containers) as _,
+                options.kubelet,
+            );
+            let handle = kubelet.handle();
+            tasks.spawn(kubelet.run());
+            handle
+        })
+        .collect()
+}
+
+/// The clock as the fake cluster takes it.
+fn time(clock: &Clock) -> fake_apiserver::Clock {
+    let clock = clock.clone();
+    Arc::new(move || clock.now())
 }
 
 async fn define(client: &Client) -> Result<(), WorldError> {

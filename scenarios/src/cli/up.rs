@@ -61,7 +61,6 @@ async fn live(arguments: Up) -> anyhow::Result<ExitCode> {
         ..WorldOptions::default()
     })
     .await?;
-    let began = Instant::now();
     let server = world.api.clone();
     tokio::spawn(async move { server.serve(listener).await });
     let kubeconfig = arguments.kubeconfig.clone().unwrap_or_else(|| {
@@ -69,19 +68,31 @@ async fn live(arguments: Up) -> anyhow::Result<ExitCode> {
     });
     write_kubeconfig(&kubeconfig, address)?;
     greet(&kubeconfig, address);
+    tokio::select! {
+        biased;
+        _ = tokio::signal::ctrl_c() => {
+            println!("\nstopped");
+            Ok(ExitCode::SUCCESS)
+        }
+        ended = show_until_the_end(&world, &objects, arguments.once) => ended,
+    }
+}
+
+/// Creates the objects, and shows what becomes of them.
+async fn show_until_the_end(
+    world: &World,
+    objects: &[DynamicObject],
+    once: bool,
+) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
     let mut changes = world.api.changes();
-    let watched = create(&world.client(), &objects).await?;
+    let watched = create(&world.client(), objects).await?;
     let mut watcher = Watcher::default();
-    let deadline = began + PATIENCE;
     let mut reached = false;
     loop {
         let change = tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => {
-                println!("\nstopped");
-                return Ok(ExitCode::SUCCESS);
-            }
-            () = tokio::time::sleep_until(deadline), if arguments.once => {
+            () = tokio::time::sleep_until(began + PATIENCE), if once => {
                 bail!("not Normal after {PATIENCE:?}: {}", reason(&world.client(), &watched).await);
             }
             change = changes.next() => change,
@@ -97,12 +108,12 @@ async fn live(arguments: Up) -> anyhow::Result<ExitCode> {
             Some("Normal") => {
                 reached = true;
                 println!("\n{watched} is Normal after {:.1} s.", began.elapsed().as_secs_f64());
-                if arguments.once {
+                if once {
                     return Ok(ExitCode::SUCCESS);
                 }
                 println!("It goes on until Ctrl-C. Try: kubectl delete pod {watched}-0\n");
             }
-            Some(state @ ("Failed" | "ManualInterventionRequired")) if arguments.once => {
+            Some(state @ ("Failed" | "ManualInterventionRequired")) if once => {
                 bail!("{watched} is {state}: {}", reason(&world.client(), &watched).await);
             }
             _ => {}

@@ -16,12 +16,15 @@ use crate::network::Network;
 /// The name of the container that TimesTen runs in.
 pub const TT: &str = "tt";
 
+/// Running agents, by the pod's UID and the container's name.
+type ByContainer = BTreeMap<(String, String), Arc<Running>>;
+
 /// Runs fake agents in the containers named `tt`.
 #[derive(Clone)]
 pub struct Containers {
     fleet: Fleet,
     network: Network,
-    running: Arc<Mutex<BTreeMap<(String, String), Arc<Running>>>>,
+    running: Arc<Mutex<ByContainer>>,
 }
 
 impl Containers {
