@@ -107,6 +107,16 @@ pub(crate) fn resources(definition: &Value) -> Vec<Resource> {
         .collect()
 }
 
+/// The schema of a custom resource as it is written in the definition.
+pub(crate) fn written_schema(state: &State, resource: &Resource) -> Option<Value> {
+    let key = Key::new("", &format!("{}.{}", resource.plural, resource.group));
+    let definition = state.store.get(&identity(), &key)?;
+    let versions = json::list(&definition.value, &["spec", "versions"]);
+    let version =
+        versions.iter().find(|version| json::text(version, &["name"]) == resource.version)?;
+    json::at(version, &["schema", "openAPIV3Schema"]).cloned()
+}
+
 fn read_version(
     version: &Value,
     group: &str,
