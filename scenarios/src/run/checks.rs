@@ -1,5 +1,7 @@
 //! Checks: whether what a scenario says is seen is what is there.
 
+use std::sync::Arc;
+
 use kube::api::{DynamicObject, ListParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
@@ -19,15 +21,14 @@ pub(super) fn objects(client: Client) -> Api<DynamicObject> {
     Api::namespaced_with(client, NAMESPACE, &resource)
 }
 
-/// The object as it is now; nothing if it is not there.
-pub(super) async fn object(world: &World) -> Option<Value> {
-    let object = objects(world.client()).get_opt(OBJECT).await.ok().flatten()?;
-    serde_json::to_value(object).ok()
+/// The object as it was committed last; nothing if it is not there.
+pub(super) fn object(world: &World) -> Option<Arc<Value>> {
+    world.record.with(|record| record.object.clone())
 }
 
 /// What is not as `seen` says: expected and seen, a line each. Empty: all is.
 pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
-    let object = object(world).await;
+    let object = object(world);
     let status = object.as_ref().and_then(|object| object.get("status"));
     let text = |key: &str| status.and_then(|s| s.get(key)?.as_str()).unwrap_or("-").to_owned();
     let mut wrong = Vec::new();

@@ -302,7 +302,7 @@ impl<'a> Player<'a> {
             "standby" => "Standby",
             pod => return pod.to_owned(),
         };
-        let object = checks::object(&self.world).await.unwrap_or_default();
+        let object = checks::object(&self.world).unwrap_or_default();
         let pods = object.pointer("/status/podStatus").and_then(Value::as_array).cloned();
         pods.into_iter()
             .flatten()

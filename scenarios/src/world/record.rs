@@ -24,6 +24,8 @@ use crate::timeline::{Moment, Timeline, Who};
 pub struct Record {
     /// Everything, line by line.
     pub timeline: Timeline,
+    /// The object as it was committed last; nothing when it is not there.
+    pub object: Option<Arc<Value>>,
     /// The states that the object went through.
     pub states: Vec<(Duration, String)>,
     /// How often each verb was sent to an agent.
@@ -172,6 +174,7 @@ impl Record {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("");
         match change.resource.as_str() {
             "timestenclassics" => {
+                self.object = Some(Arc::clone(object)).filter(|_| change.kind != ChangeKind::Deleted);
                 let state = text("/status/highLevelState").to_owned();
                 let last = self.states.last().map(|(_, state)| state.as_str());
                 if change.kind == ChangeKind::Deleted {
