@@ -101,6 +101,12 @@ impl Case {
             return Err(error("a scenario without steps shows nothing: add some".into()));
         }
         for (index, step) in case.steps.iter().enumerate() {
+            if let Step::Agent(AgentMisbehaves { on, .. }) = step
+                && !actions::known_occasion(on)
+            {
+                let known = actions::OCCASIONS.join(", ");
+                return Err(error(format!("step {}: on: {on}: write one of {known}", index + 1)));
+            }
             let (Step::Never(seen) | Step::Always(seen)) = step else { continue };
             if seen.span.is_none() {
                 return Err(error(format!(

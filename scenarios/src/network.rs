@@ -83,10 +83,17 @@ impl Network {
         });
     }
 
-    /// Both directions work.
+    /// What is sent in this direction arrives.
     #[must_use]
-    pub fn up(&self, one: &str, other: &str) -> bool {
-        self.with(|state| state.up(one, other))
+    pub fn passes(&self, from: &str, to: &str) -> bool {
+        self.with(|state| {
+            state.cut.is_empty() || !state.cut.contains(&(from.to_owned(), to.to_owned()))
+        })
+    }
+
+    /// A connection can be made: packets pass both ways.
+    fn up(&self, one: &str, other: &str) -> bool {
+        self.passes(one, other) && self.passes(other, one)
     }
 
     /// The operator's way to agents.
@@ -117,7 +124,14 @@ impl Network {
         tokio::spawn(container.serve(theirs));
         let network = self.clone();
         let changed = Box::pin(change(changes));
-        Ok(Box::new(Pipe { stream: ours, network, host: host.to_owned(), changed, dead: None }))
+        Ok(Box::new(Pipe {
+            stream: ours,
+            network,
+            host: host.to_owned(),
+            changed,
+            dead: None,
+            torn: false,
+        }))
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
@@ -130,11 +144,6 @@ impl Network {
 }
 
 impl State {
-    fn up(&self, one: &str, other: &str) -> bool {
-        let cut = |from: &str, to: &str| self.cut.contains(&(from.to_owned(), to.to_owned()));
-        self.cut.is_empty() || !(cut(one, other) || cut(other, one))
-    }
-
     fn notify(&mut self) {
         if let Some(changed) = &self.changed {
             changed.send_modify(|count| *count += 1);
@@ -149,6 +158,8 @@ struct Pipe {
     host: String,
     changed: Pin<Box<dyn Future<Output = watch::Receiver<u64>> + Send>>,
     dead: Option<Pin<Box<Sleep>>>,
+    /// Bytes were lost: whatever is mended, this connection will not work again.
+    torn: bool,
 }
 
 /// Waits for something to be cut or mended.
@@ -165,7 +176,7 @@ impl Pipe {
         while let Poll::Ready(changes) = self.changed.as_mut().poll(context) {
             self.changed = Box::pin(change(changes));
         }
-        if self.network.up(OPERATOR, &self.host) {
+        if !self.torn && self.network.passes(&self.host, OPERATOR) {
             self.dead = None;
             return Poll::Ready(Ok(()));
         }
@@ -195,7 +206,11 @@ impl AsyncWrite for Pipe {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // What is written into a cut way is lost; the reader notices.
+        if self.torn || !self.network.passes(OPERATOR, &self.host) {
+            // Lost on the way, and with it the rest: a stream with a hole in it is none.
+            self.torn = true;
+            return Poll::Ready(Ok(bytes.len()));
+        }
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

@@ -164,6 +164,50 @@ pub struct AgentMisbehaves {
     pub until: Option<Span>,
 }
 
+/// What an agent can be asked.
+pub(super) const OCCASIONS: [&str; 35] = [
+    "any",
+    "get",
+    "poll",
+    "post",
+    "startDaemon",
+    "stopDaemon",
+    "createDb",
+    "loadDb",
+    "openDb",
+    "closeDb",
+    "doForceDisconnect",
+    "doRepAdminWait",
+    "destroyDb",
+    "repDuplicate",
+    "createCg",
+    "dropCg",
+    "createRepScheme",
+    "dropRepScheme",
+    "createRepEpilog",
+    "startRepAgent",
+    "stopRepAgent",
+    "repStateSetActive",
+    "repStateSave",
+    "repDeactivate",
+    "setSubStateStart",
+    "startCacheAgent",
+    "stopCacheAgent",
+    "cleanupCache",
+    "setReadiness",
+    "clearReadiness",
+    "setActive",
+    "clearActive",
+    "removeNonRepUpgradeFailedFile",
+    "die",
+    "checkNonRepQuiesce",
+];
+
+/// It is something that an agent can be asked.
+pub(super) fn known_occasion(on: &str) -> bool {
+    OCCASIONS.contains(&on)
+}
+
 /// What an agent does instead of what it should.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -65,9 +65,10 @@ pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
         }
     }
     if let Some(event) = &seen.event {
-        let said = world
-            .record
-            .with(|record| record.timeline.0.iter().any(|moment| moment.text.contains(event)));
+        let said = world.record.with(|record| {
+            let mut notes = record.timeline.0.iter().filter_map(|m| m.text.strip_prefix("event "));
+            notes.any(|note| note.contains(event.as_str()))
+        });
         if !said {
             wrong.push(format!("event: expected one with {event:?}, seen none"));
         }

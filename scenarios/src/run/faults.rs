@@ -34,7 +34,7 @@ impl Player<'_> {
         }
         match step {
             Step::KillContainer(member) => {
-                let pod = self.pod(member).await;
+                let pod = self.pod(member)?;
                 self.say(format!("kill container tt of {pod}"));
                 let node = self.world.node_of(&pod).await;
                 let killed =
@@ -46,14 +46,14 @@ impl Player<'_> {
                 }
             }
             Step::DeletePod(member) => {
-                let pod = self.pod(member).await;
+                let pod = self.pod(member)?;
                 self.world.record.say(Who::User, format!("delete pod/{pod}"));
                 let api: Api<Pod> = Api::namespaced(self.world.client(), NAMESPACE);
                 let deleted = api.delete(&pod, &DeleteParams::default()).await;
                 self.done("delete the pod", deleted).map(drop)
             }
             Step::LoseNode(member) | Step::IsolateNode(member) => {
-                let pod = self.pod(member).await;
+                let pod = self.pod(member)?;
                 let Some(node) = self.world.node_of(&pod).await else {
                     return Err(self.wrong(law, "the pod is on no node", vec![pod]));
                 };
@@ -68,7 +68,7 @@ impl Player<'_> {
                 Ok(())
             }
             Step::KillDaemon(member) => {
-                let host = self.host(member).await;
+                let host = self.host(member)?;
                 if self.world.fleet.kill_daemon(&host) {
                     Ok(())
                 } else {
@@ -76,7 +76,7 @@ impl Player<'_> {
                 }
             }
             Step::CloseDatabase(member) => {
-                let host = self.host(member).await;
+                let host = self.host(member)?;
                 if self.world.fleet.close_database(&host) {
                     Ok(())
                 } else {
@@ -84,7 +84,7 @@ impl Player<'_> {
                 }
             }
             Step::StopRepAgent(member) => {
-                let host = self.host(member).await;
+                let host = self.host(member)?;
                 if self.world.fleet.stop_rep_agent(&host) {
                     Ok(())
                 } else {
@@ -120,7 +120,7 @@ impl Player<'_> {
     }
 
     async fn agent(&self, misbehaves: &AgentMisbehaves) -> Result {
-        let host = self.host(&misbehaves.of).await;
+        let host = self.host(&misbehaves.of)?;
         let on = match misbehaves.on.as_str() {
             "any" => On::Any,
             "get" => On::Get,
@@ -131,7 +131,7 @@ impl Player<'_> {
         let fault = fault_of(&misbehaves.does);
         self.say(format!(
             "agent of {} on {}: {:?}",
-            self.pod(&misbehaves.of).await,
+            self.pod(&misbehaves.of)?,
             misbehaves.on,
             misbehaves.does
         ));
@@ -204,13 +204,13 @@ impl Player<'_> {
 
     async fn cut(&self, link: &Link) -> Result {
         let place = |name: String| Member(name);
-        let to = self.host(&place(link.to.clone())).await;
+        let to = self.host(&place(link.to.clone()))?;
         self.say(format!("cut {} -> {}", link.from, link.to));
         if link.from == OPERATOR {
             self.world.network.cut(OPERATOR, &to);
             self.later(link.until, move |world| world.network.mend(OPERATOR, &to));
         } else {
-            let from = self.host(&place(link.from.clone())).await;
+            let from = self.host(&place(link.from.clone()))?;
             self.world.fleet.links().cut(&from, &to);
             self.later(link.until, move |world| world.fleet.links().heal(&from, &to));
         }

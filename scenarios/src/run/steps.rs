@@ -296,11 +296,11 @@ impl<'a> Player<'a> {
     }
 
     /// The pod that a member is now.
-    pub(super) async fn pod(&self, member: &Member) -> String {
+    pub(super) fn pod(&self, member: &Member) -> Result<String> {
         let wanted = match member.0.as_str() {
             "active" => "Active",
             "standby" => "Standby",
-            pod => return pod.to_owned(),
+            pod => return Ok(pod.to_owned()),
         };
         let object = checks::object(&self.world).unwrap_or_default();
         let pods = object.pointer("/status/podStatus").and_then(Value::as_array).cloned();
@@ -308,12 +308,15 @@ impl<'a> Player<'a> {
             .flatten()
             .find(|pod| pod.get("intendedState").and_then(Value::as_str) == Some(wanted))
             .and_then(|pod| pod.get("name")?.as_str().map(ToOwned::to_owned))
-            .unwrap_or_else(|| format!("{OBJECT}-0"))
+            .ok_or_else(|| {
+                let message = format!("there is no {} member now", member.0);
+                self.wrong("scenario", &message, vec![])
+            })
     }
 
-    pub(super) async fn host(&self, member: &Member) -> String {
-        let pod = self.pod(member).await;
-        format!("{pod}.{OBJECT}.{NAMESPACE}.svc.cluster.local")
+    pub(super) fn host(&self, member: &Member) -> Result<String> {
+        let pod = self.pod(member)?;
+        Ok(format!("{pod}.{OBJECT}.{NAMESPACE}.svc.cluster.local"))
     }
 }
 

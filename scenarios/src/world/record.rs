@@ -174,7 +174,8 @@ impl Record {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("");
         match change.resource.as_str() {
             "timestenclassics" => {
-                self.object = Some(Arc::clone(object)).filter(|_| change.kind != ChangeKind::Deleted);
+                self.object =
+                    Some(Arc::clone(object)).filter(|_| change.kind != ChangeKind::Deleted);
                 let state = text("/status/highLevelState").to_owned();
                 let last = self.states.last().map(|(_, state)| state.as_str());
                 if change.kind == ChangeKind::Deleted {
