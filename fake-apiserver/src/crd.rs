@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::json;
 use crate::refusal::Cause;
 use crate::registry::{Family, Resource, Subresource, group_version};
-use crate::schema::Schema;
+use crate::schema::{Schema, Shape};
 use crate::state::{State, time};
 use crate::store::{Author, GroupResource, Key};
 
@@ -36,6 +36,8 @@ pub(crate) struct ScalePaths {
 #[derive(Debug, Clone)]
 pub(crate) struct Custom {
     pub(crate) schema: Schema,
+    /// The schema with that of the metadata of every object, for field ownership.
+    pub(crate) tracked: Schema,
     pub(crate) has_rules: bool,
     pub(crate) status_subresource: bool,
     pub(crate) scale: Option<ScalePaths>,
@@ -105,6 +107,16 @@ pub(crate) fn resources(definition: &Value) -> Vec<Resource> {
         .collect()
 }
 
+/// The schema of a custom resource as it is written in the definition.
+pub(crate) fn written_schema(state: &State, resource: &Resource) -> Option<Value> {
+    let key = Key::new("", &format!("{}.{}", resource.plural, resource.group));
+    let definition = state.store.get(&identity(), &key)?;
+    let versions = json::list(&definition.value, &["spec", "versions"]);
+    let version =
+        versions.iter().find(|version| json::text(version, &["name"]) == resource.version)?;
+    json::at(version, &["schema", "openAPIV3Schema"]).cloned()
+}
+
 fn read_version(
     version: &Value,
     group: &str,
@@ -135,6 +147,7 @@ fn read_version(
     let warning =
         json::at(version, &["deprecationWarning"]).and_then(Value::as_str).map(str::to_owned);
     Custom {
+        tracked: with_metadata(&schema),
         has_rules: crate::schema::cel::has_rules(&schema),
         schema,
         status_subresource: json::at(version, &["subresources", "status"]).is_some(),
@@ -160,6 +173,19 @@ fn newest_version(versions: &[Value]) -> Option<&str> {
         .filter(|version| version.get("deprecated") != Some(&Value::Bool(true)))
         .map(|version| json::text(version, &["name"]))
         .max_by_key(|name| crate::discovery::priority(name))
+}
+
+fn with_metadata(schema: &Schema) -> Schema {
+    let mut root = schema.clone();
+    if let Shape::Object { properties, .. } = &mut root.shape {
+        let meta = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta".to_owned();
+        let reference = Schema { shape: Shape::Ref(meta), ..Schema::default() };
+        properties.insert("metadata".into(), reference);
+        for key in ["apiVersion", "kind"] {
+            properties.insert(key.into(), Schema { shape: Shape::String, ..Schema::default() });
+        }
+    }
+    root
 }
 
 fn subresources(custom: &Custom, kind: &str) -> BTreeMap<String, Subresource> {

@@ -1,14 +1,14 @@
-//! What is served, and how the server is: discovery, versions, health, OpenAPI.
+//! What is served, and how the server is: discovery, versions, health.
 
 use serde_json::{Value, json};
 
-use crate::json;
 use crate::refusal::Refusal;
 use crate::registry::{Resource, Subresource, group_version};
 use crate::request::Request;
 use crate::respond::Reply;
-use crate::schema::builtin::{self, RECORDED_DISCOVERY};
+use crate::schema::builtin::RECORDED_DISCOVERY;
 use crate::state::State;
+use crate::{json, openapi};
 
 /// Answers a path that is no resource's.
 pub(crate) fn answer(state: &State, request: &Request, parts: &[String]) -> Result<Reply, Refusal> {
@@ -34,9 +34,9 @@ pub(crate) fn answer(state: &State, request: &Request, parts: &[String]) -> Resu
             Ok(resource_list(state, group, version))
         }
         ["api" | "apis", ..] => Err(Refusal::no_such_resource()),
-        ["openapi", "v3"] => Ok(openapi_root(state)),
-        ["openapi", "v3", "api", version] => openapi("", version),
-        ["openapi", "v3", "apis", group, version] => openapi(group, version),
+        ["openapi", "v3"] => Ok(openapi::root(state)),
+        ["openapi", "v3", "api", version] => openapi::document(state, "", version),
+        ["openapi", "v3", "apis", group, version] => openapi::document(state, group, version),
         _ => Err(Refusal::page_not_found()),
     }
 }
@@ -215,33 +215,4 @@ fn aggregated_entry(resource: &Resource) -> Value {
         json::put(&mut entry, &["subresources"], subresources.into());
     }
     entry
-}
-
-fn openapi_path(group: &str, version: &str) -> String {
-    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
-}
-
-fn openapi_root(state: &State) -> Reply {
-    let mut paths = json!({});
-    let builtin =
-        builtin::documented().map(|(group, version)| (group.to_owned(), version.to_owned()));
-    let custom = state.registry.custom().map(|r| (r.group.clone(), r.version.clone()));
-    for (group, version) in builtin.chain(custom) {
-        let path = openapi_path(&group, &version);
-        let url = format!("/openapi/v3/{path}");
-        json::put(&mut paths, &[&path], json!({"serverRelativeURL": url}));
-    }
-    Reply {
-        content_type: "text/plain; charset=utf-8",
-        ..Reply::json(200, &json!({"paths": paths}))
-    }
-}
-
-fn openapi(group: &str, version: &str) -> Result<Reply, Refusal> {
-    let mut document = builtin::document(group, version).ok_or_else(Refusal::page_not_found)?;
-    json::take(&mut document, &["operations"]);
-    json::put(&mut document, &["openapi"], "3.0.0".into());
-    json::put(&mut document, &["info"], json!({"title": "Kubernetes", "version": "v1.36.2"}));
-    json::put(&mut document, &["paths"], json!({}));
-    Ok(Reply::json(200, &document))
 }

@@ -25,6 +25,7 @@ mod json;
 pub mod kubelet;
 mod meta;
 mod named;
+mod openapi;
 mod patch;
 mod quantity;
 mod refusal;

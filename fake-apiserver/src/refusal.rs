@@ -164,6 +164,11 @@ impl Refusal {
         Self::new(415, "UnsupportedMediaType", message, None)
     }
 
+    /// A patch in a form that the built-in kinds do not know.
+    pub(crate) fn unsupported_patch() -> Self {
+        Self::new(415, "UnsupportedMediaType", "415: Unsupported Media Type", Some(json!({})))
+    }
+
     pub(crate) fn already_exists(of: Named<'_>, name: &str) -> Self {
         let message = format!("{} {} already exists", of.qualified(), quote(name));
         Self::new(409, "AlreadyExists", message, Some(of.details(name).into()))

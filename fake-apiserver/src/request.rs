@@ -206,10 +206,19 @@ fn parse_path(path: &str) -> Target {
     Target::Resource(found)
 }
 
-/// What the `Accept` header asks for, if the server can give it.
-///
-/// `watch` tells whether the answer to refuse is that of a list.
-pub(crate) fn negotiate(accept: &str, list: bool) -> Result<Accept, Refusal> {
+/// What a request is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// One object.
+    Object,
+    /// A list.
+    List,
+    /// A watch: one object after the other.
+    Watch,
+}
+
+/// What the `Accept` header asks for, if the server can give it as such an answer.
+pub(crate) fn negotiate(accept: &str, answer: Wanted) -> Result<Accept, Refusal> {
     let plain = Accept { form: Form::Object, yaml: false, beta: false };
     if accept.trim().is_empty() {
         return Ok(plain);
@@ -232,15 +241,15 @@ pub(crate) fn negotiate(accept: &str, list: bool) -> Result<Accept, Refusal> {
         let form = match params.get("as") {
             None => Form::Object,
             Some(&"Table") => Form::Table,
-            Some(&"PartialObjectMetadata") if !list => Form::Metadata,
-            Some(&"PartialObjectMetadataList") if list => Form::Metadata,
+            Some(&"PartialObjectMetadata") if answer != Wanted::List => Form::Metadata,
+            Some(&"PartialObjectMetadataList") if answer != Wanted::Object => Form::Metadata,
             Some(_) => continue,
         };
         return Ok(Accept { form, yaml, beta });
     }
     let mut available =
         "application/json, application/yaml, application/vnd.kubernetes.protobuf".to_owned();
-    if list {
+    if answer != Wanted::Object {
         available +=
             ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
     }

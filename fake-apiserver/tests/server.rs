@@ -24,6 +24,7 @@ fn of<K: serde::de::DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).unwrap()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "called with literals")]
 fn config_map(name: &str, data: Value) -> ConfigMap {
     of(json!({"metadata": {"name": name}, "data": data}))
 }

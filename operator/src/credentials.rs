@@ -246,3 +246,144 @@ fn password(random: &mut dyn FnMut(&mut [u8])) -> String {
     }
     password
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::RootCertStore;
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier as _;
+    use rustls::pki_types::{ServerName, UnixTime};
+    use rustls::server::WebPkiClientVerifier;
+
+    use super::*;
+
+    fn counting() -> impl FnMut(&mut [u8]) {
+        let mut next = 0_u8;
+        move |bytes| {
+            for byte in bytes {
+                next = next.wrapping_add(37);
+                *byte = next;
+            }
+        }
+    }
+
+    fn generate(name: &str, namespace: &str) -> Credentials {
+        let since = "2026-01-02T03:04:05Z".parse().unwrap();
+        Credentials::generate(name, namespace, since, &mut counting()).unwrap()
+    }
+
+    fn certificate(credentials: &Credentials) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(credentials.parts.certificate.as_bytes()).unwrap()
+    }
+
+    /// What other verifiers do with the certificate as its own anchor, days after it was made.
+    fn verify(credentials: &Credentials, host: &str, days: u64) -> Result<(), rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate(credentials)).unwrap();
+        let (roots, provider) =
+            (Arc::new(roots), Arc::new(rustls::crypto::ring::default_provider()));
+        let made = "2026-01-02T03:04:05Z".parse::<jiff::Timestamp>().unwrap().as_second();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(made as u64 + days * 86_400));
+        let leaf = certificate(credentials);
+        let server =
+            WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
+        let host = ServerName::try_from(host.to_owned()).unwrap();
+        server.build().unwrap().verify_server_cert(&leaf, &[], &host, &[], now)?;
+        let client = WebPkiClientVerifier::builder_with_provider(roots, provider);
+        client.build().unwrap().verify_client_cert(&leaf, &[], now)?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_leaf_is_its_own_anchor_on_both_sides() {
+        let made = generate("sample", "ns");
+        verify(&made, "sample-0.sample.ns.svc.cluster.local", 0).unwrap();
+        verify(&made, "sample-0.sample.ns.svc.cluster.local", 9998).unwrap();
+        assert!(verify(&made, "sample-0.sample.ns.svc.cluster.local", 10_000).is_err());
+        assert!(verify(&made, "sample-0.other.ns.svc.cluster.local", 0).is_err());
+        assert!(verify(&made, "a.sample-0.sample.ns.svc.cluster.local", 0).is_err());
+    }
+
+    #[test]
+    fn names_too_long_for_a_common_name_work() {
+        let (name, namespace) = ("n".repeat(60), "s".repeat(63));
+        let made = generate(&name, &namespace);
+        verify(&made, &format!("{name}-0.{name}.{namespace}.svc.cluster.local"), 0).unwrap();
+    }
+
+    #[test]
+    fn the_secret_holds_all_there_is() {
+        let made = generate("sample", "ns");
+        let data = made.to_secret_data();
+        let keys: Vec<&str> = data.keys().map(String::as_str).collect();
+        assert_eq!(
+            keys,
+            ["agentPassword", "agentUser", "httpPassword", "httpUser", "tls.crt", "tls.key"]
+        );
+        assert!(data[KEY].starts_with(b"-----BEGIN PRIVATE KEY-----"));
+        assert_eq!(data[AGENT_USER], b"ttagent");
+        let mut with_wallet = data;
+        with_wallet.insert("cwallet.sso".to_owned(), vec![0xa1, 0xf8]);
+        assert!(Credentials::from_secret_data(&with_wallet).unwrap() == made);
+        assert!(generate("sample", "ns") != made, "keys differ");
+    }
+
+    #[rstest::rstest]
+    #[case(CERTIFICATE)]
+    #[case(KEY)]
+    #[case(AGENT_USER)]
+    #[case(AGENT_PASSWORD)]
+    #[case(HTTP_USER)]
+    #[case(HTTP_PASSWORD)]
+    fn a_damaged_secret_says_which_entry(#[case] entry: &'static str) {
+        let whole = generate("sample", "ns").to_secret_data();
+        let mut data = whole.clone();
+        data.remove(entry);
+        assert_eq!(
+            Credentials::from_secret_data(&data).unwrap_err(),
+            CredentialsError::Missing(entry)
+        );
+        for bad in [b"".to_vec(), vec![0xff]] {
+            data.insert(entry.to_owned(), bad);
+            let error = Credentials::from_secret_data(&data).unwrap_err();
+            assert!(
+                matches!(error, CredentialsError::Bad { entry: e, .. } if e == entry),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn key_and_certificate_must_be_a_pair() {
+        let mut data = generate("sample", "ns").to_secret_data();
+        data.insert(KEY.to_owned(), generate("sample", "ns").to_secret_data()[KEY].clone());
+        let error = Credentials::from_secret_data(&data).unwrap_err();
+        assert!(matches!(error, CredentialsError::Bad { .. }), "{error}");
+        data.insert(KEY.to_owned(), b"s3cret".to_vec());
+        let error = Credentials::from_secret_data(&data).unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn nothing_is_shown() {
+        assert_eq!(format!("{:?}", generate("sample", "ns")), "Credentials { .. }");
+    }
+
+    #[test]
+    fn passwords_are_even() {
+        // Every byte once: each first letter 9 times, each later character 7 times.
+        let mut first = BTreeMap::new();
+        let mut later = BTreeMap::new();
+        for byte in 0..=255_u8 {
+            let mut feed = [byte; 1].into_iter().chain(std::iter::repeat(0));
+            let made = password(&mut |bytes| bytes.fill_with(|| feed.next().unwrap()));
+            *first.entry(made.chars().next().unwrap()).or_insert(0) += u32::from(byte < 234);
+            let mut feed = [0, byte].into_iter().chain(std::iter::repeat(0));
+            let made = password(&mut |bytes| bytes.fill_with(|| feed.next().unwrap()));
+            *later.entry(made.chars().nth(1).unwrap()).or_insert(0) += u32::from(byte < 252);
+            assert_eq!(made.len(), SECRET_LENGTH);
+        }
+        assert!(first.len() == 26 && first.values().all(|n| *n == 9), "{first:?}");
+        assert!(later.len() == 36 && later.values().all(|n| *n == 7), "{later:?}");
+    }
+}

@@ -125,36 +125,9 @@ fn owned_through(set: FieldSet, call: &Call<'_>) -> FieldSet {
     }
 }
 
-/// A kind as field ownership sees it.
-struct Typed<'a> {
-    resource: &'a Resource,
-}
-
-impl Typed<'_> {
-    /// The schema of the kind, with the metadata of every object.
-    fn schema(&self) -> Schema {
-        use crate::schema::Shape;
-        match self.resource.custom() {
-            None => self.resource.schema().clone(),
-            Some(custom) => {
-                let mut root = custom.schema.clone();
-                if let Shape::Object { properties, .. } = &mut root.shape {
-                    let meta = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta".to_owned();
-                    properties.insert(
-                        "metadata".into(),
-                        Schema { shape: Shape::Ref(meta), ..Schema::default() },
-                    );
-                    for key in ["apiVersion", "kind"] {
-                        properties.insert(
-                            key.into(),
-                            Schema { shape: Shape::String, ..Schema::default() },
-                        );
-                    }
-                }
-                root
-            }
-        }
-    }
+/// The schema of a kind as field ownership sees it: with the metadata of every object.
+fn tracked(resource: &Resource) -> &Schema {
+    resource.custom().map_or_else(|| resource.schema(), |custom| &custom.tracked)
 }
 
 fn bare(object: &Value) -> Value {
@@ -193,11 +166,11 @@ pub(crate) fn track_update(old: Option<&Value>, new: &mut Value, call: &Call<'_>
         (None, Some(old)) => managers(old),
         (None, None) => Vec::new(),
     };
-    let schema = Typed { resource: &call.resource }.schema();
+    let schema = tracked(&call.resource);
     let (before, after) = (old.map(bare), bare(new));
-    let changed = owned_through(FieldSet::changed(before.as_ref(), &after, &schema), call);
+    let changed = owned_through(FieldSet::changed(before.as_ref(), &after, schema), call);
     let removed = before.map_or_else(FieldSet::default, |before| {
-        FieldSet::whole(&before, &schema).difference(&FieldSet::whole(&after, &schema))
+        FieldSet::whole(&before, schema).difference(&FieldSet::whole(&after, schema))
     });
     let mut writer = Manager {
         name: call.manager.clone(),
@@ -256,7 +229,7 @@ pub(crate) fn applied(
     call: &Call<'_>,
     force: bool,
 ) -> Result<Value, Refusal> {
-    let schema = Typed { resource: &call.resource }.schema();
+    let schema = tracked(&call.resource);
     let empty = json!({
         "apiVersion": call.resource.api_version(), "kind": call.resource.kind,
         "metadata": {"name": call.name()},
@@ -274,20 +247,20 @@ pub(crate) fn applied(
         api_version: call.resource.api_version(),
         subresource: call.subresource().unwrap_or_default().into(),
         time: time(call.now()),
-        fields: owned_through(FieldSet::of(&config, &schema), call),
+        fields: owned_through(FieldSet::of(&config, schema), call),
     };
     let mine = all.iter().position(|manager| manager.is(&writer));
     let last = mine.map(|index| all.remove(index));
-    let mut merged = merge::merge(&before, &config, &schema);
+    let mut merged = merge::merge(&before, &config, schema);
     if let Some(last) = &last {
         let others =
             all.iter().fold(writer.fields.clone(), |set, manager| set.union(&manager.fields));
         let dropped = last.fields.difference(&others);
-        merge::remove(&mut merged, &dropped, &others, &schema);
+        merge::remove(&mut merged, &dropped, &others, schema);
     }
-    let changed = without_unowned(FieldSet::changed(Some(&before), &merged, &schema));
+    let changed = without_unowned(FieldSet::changed(Some(&before), &merged, schema));
     settle_conflicts(&mut all, &changed, force, call)?;
-    let removed = FieldSet::whole(&before, &schema).difference(&FieldSet::whole(&merged, &schema));
+    let removed = FieldSet::whole(&before, schema).difference(&FieldSet::whole(&merged, schema));
     for manager in &mut all {
         manager.fields = manager.fields.difference(&removed);
     }

@@ -2,6 +2,8 @@
 
 mod strategic;
 
+pub(crate) use self::strategic::go_map;
+
 use serde_json::Value;
 
 use crate::refusal::Refusal;
@@ -27,10 +29,7 @@ pub(crate) fn kind(call: &Call<'_>) -> Result<PatchKind, Refusal> {
         _ if custom => Err(Refusal::unsupported_media_type(
             "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
         )),
-        _ => Err(Refusal::unsupported_media_type(
-            "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, \
-             application/apply-patch+yaml",
-        )),
+        _ => Err(Refusal::unsupported_patch()),
     }
 }
 

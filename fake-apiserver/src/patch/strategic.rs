@@ -179,7 +179,7 @@ fn ordered(items: Vec<Value>, before: &[Value], order: &[Value], key: Option<&st
 }
 
 /// A map as Go prints it.
-fn go_map(value: &Value) -> String {
+pub(crate) fn go_map(value: &Value) -> String {
     let pairs = value.as_object().into_iter().flatten().map(|(key, value)| {
         format!("{key}:{}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     });

@@ -4,6 +4,7 @@
 
 use serde_json::{Number, Value};
 
+use super::pattern;
 use super::rules::Rules;
 use super::{ListKind, Schema, Shape};
 use crate::refusal::Cause;
@@ -104,8 +105,7 @@ fn validate_text(text: &str, rules: &Rules, path: &str, causes: &mut Vec<Cause>)
         causes.push(Cause::invalid(root(path), &value, &detail));
     }
     if let Some(pattern) = &rules.pattern {
-        let fits = regex::Regex::new(pattern).is_ok_and(|regex| regex.is_match(text));
-        if !fits {
+        if !pattern::matches(pattern, text) {
             causes.push(Cause::invalid(
                 root(path),
                 &value,
@@ -123,8 +123,7 @@ fn validate_text(text: &str, rules: &Rules, path: &str, causes: &mut Vec<Cause>)
 
 /// Whether a text has one of the formats that are checked; others always fit.
 fn format_fits(text: &str, format: &str) -> bool {
-    let matches =
-        |pattern: &str| regex::Regex::new(pattern).is_ok_and(|regex| regex.is_match(text));
+    let matches = |pattern: &str| pattern::matches(pattern, text);
     match format {
         "date-time" | "datetime" => {
             text.parse::<jiff::Timestamp>().is_ok()

@@ -246,6 +246,7 @@ pub(crate) fn prepare_update(
     }
     match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Namespace") => restore(value, old, "spec"),
+        ("", "Pod") => pod::tolerate(value),
         ("", "Service") => service::prepare_update(value, old, state),
 
         _ => {}

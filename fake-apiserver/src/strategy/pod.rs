@@ -167,6 +167,13 @@ pub(crate) fn prepare_create(value: &mut Value) {
     json::default_to(spec, "serviceAccountName", "default");
     let account = spec.get("serviceAccountName").cloned().unwrap_or_default();
     spec.insert("serviceAccount".into(), account);
+    tolerate(value);
+    mount_token(value);
+}
+
+/// A pod stays for a while on a node that is not ready or not reachable, unless it says otherwise.
+pub(crate) fn tolerate(value: &mut Value) {
+    let spec = json::object_mut(value, "spec");
     let tolerated = |key: &str| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
     let mut tolerations =
         spec.get("tolerations").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -180,7 +187,6 @@ pub(crate) fn prepare_create(value: &mut Value) {
         }
     }
     spec.insert("tolerations".into(), tolerations.into());
-    mount_token(value);
 }
 
 /// The token of the pod's service account, unless the pod does without.

@@ -175,22 +175,7 @@ fn check_type(call: &Call<'_>, value: &mut Value) -> Result<(), Refusal> {
         return Ok(());
     }
     if (!kind.is_empty() && kind != resource.kind) || (!version.is_empty() && version != wanted) {
-        let why = if kind == resource.kind {
-            format!(
-                "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
-            )
-        } else {
-            let package = if resource.group.is_empty() {
-                "core"
-            } else {
-                resource.group.split('.').next().unwrap_or("")
-            };
-            let short = version.rsplit('/').next().unwrap_or_default();
-            format!(
-                "converting ({short}.{kind}) to ({package}.{}): unknown conversion",
-                resource.kind
-            )
-        };
+        let why = wrong_type(value, resource);
         let short = version.rsplit('/').next().unwrap_or_default();
         return Err(Refusal::bad_request(format!(
             "{kind} in version {short:?} cannot be handled as a {}: {why}",
@@ -200,6 +185,24 @@ fn check_type(call: &Call<'_>, value: &mut Value) -> Result<(), Refusal> {
     json::put(value, &["apiVersion"], wanted.into());
     json::put(value, &["kind"], resource.kind.as_str().into());
     Ok(())
+}
+
+/// Why an object of another type cannot be one of a built-in kind.
+pub(super) fn wrong_type(value: &Value, resource: &Resource) -> String {
+    let (version, kind) = (json::text(value, &["apiVersion"]), json::text(value, &["kind"]));
+    if kind == resource.kind {
+        let scheme = "pkg/api/legacyscheme/scheme.go:30";
+        return format!(
+            "no kind {kind:?} is registered for version {version:?} in scheme {scheme:?}"
+        );
+    }
+    let package = if resource.group.is_empty() {
+        "core"
+    } else {
+        resource.group.split('.').next().unwrap_or("")
+    };
+    let short = version.rsplit('/').next().unwrap_or_default();
+    format!("converting ({short}.{kind}) to ({package}.{}): unknown conversion", resource.kind)
 }
 
 /// A stored object in the version of a resource.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Call, body};
 use crate::refusal::{Cause, Named, Refusal};
-use crate::request::{Accept, Form, negotiate};
+use crate::request::{Accept, Form, Wanted, negotiate};
 use crate::respond::Reply;
 use crate::selector::Selector;
 use crate::state::State;
@@ -16,7 +16,7 @@ use crate::store::{Key, Stored};
 use crate::{json, meta, table};
 
 pub(super) fn get(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let accept = negotiate(&call.request.accept, false)?;
+    let accept = negotiate(&call.request.accept, Wanted::Object)?;
     let asked = version(call.request.query.get("resourceVersion"))?;
     if let Some(asked) = asked.filter(|asked| *asked > state.store.revision()) {
         return Err(Refusal::too_large_version(asked, state.store.revision()));
@@ -36,7 +36,7 @@ pub(super) fn reply(
     value: &Arc<Value>,
     warnings: Vec<String>,
 ) -> Result<Reply, Refusal> {
-    let accept = negotiate(&call.request.accept, false)?;
+    let accept = negotiate(&call.request.accept, Wanted::Object)?;
     let shaped = match accept.form {
         Form::Object => return Ok(Reply { warnings, ..Reply::json(code, value) }),
         Form::Metadata => meta::partial(value, accept.beta),
@@ -196,7 +196,7 @@ fn check_include(call: &Call<'_>, accept: Accept) -> Result<(), Refusal> {
 }
 
 pub(super) fn list(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let accept = negotiate(&call.request.accept, true)?;
+    let accept = negotiate(&call.request.accept, Wanted::List)?;
     check_include(call, accept)?;
     if call.request.query.get("sendInitialEvents").is_some() {
         let cause =

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::create::Origin;
 use super::{Call, body, create, read};
 use crate::patch::{self, PatchKind};
-use crate::refusal::{Cause, Named, Refusal};
+use crate::refusal::{Cause, Named, Refusal, quote};
 use crate::respond::Reply;
 use crate::state::State;
 use crate::store::Stored;
@@ -65,7 +65,7 @@ pub(super) fn patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
     settle_type(&mut value, call)?;
     let faults = body::strict_faults(&mut value, &call.resource, &call.request.body)
         .map_err(|text| unfit(&text))?;
-    body::report(call, faults, &mut warnings).map_err(|refusal| unfit_strict(&refusal))?;
+    body::report(call, faults, &mut warnings).map_err(|refusal| unfit_strict(&refusal, &patch))?;
     body::apply_defaults(&mut value, &call.resource);
     check_identity(call, &value)?;
     replace(state, call, &existing, value, Writer::Update, warnings)
@@ -73,14 +73,17 @@ pub(super) fn patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
 
 /// A patch that leads to an object the decoder refuses.
 fn unfit(text: &str) -> Refusal {
-    let cause =
-        Cause::new("FieldValueInvalid", format!("Invalid value: \"<any>\": {text}"), "patch");
+    unfit_patch("\"<any>\"", text)
+}
+
+fn unfit_patch(shown: &str, text: &str) -> Refusal {
+    let cause = Cause::new("FieldValueInvalid", format!("Invalid value: {shown}: {text}"), "patch");
     Refusal::invalid(Named { group: "", resource: "" }, "", &[cause])
 }
 
-fn unfit_strict(refusal: &Refusal) -> Refusal {
+fn unfit_strict(refusal: &Refusal, patch: &Value) -> Refusal {
     let text = refusal.message.split("strict decoding error: ").nth(1).unwrap_or(&refusal.message);
-    unfit(&format!("strict decoding error: {text}"))
+    unfit_patch(&quote(&patch::go_map(patch)), &format!("strict decoding error: {text}"))
 }
 
 fn settle_type(value: &mut Value, call: &Call<'_>) -> Result<(), Refusal> {
@@ -88,6 +91,9 @@ fn settle_type(value: &mut Value, call: &Call<'_>) -> Result<(), Refusal> {
     for (key, wanted) in [("apiVersion", version.as_str()), ("kind", kind)] {
         let told = json::text(value, &[key]).to_owned();
         if !told.is_empty() && told != wanted {
+            if call.resource.custom().is_none() {
+                return Err(unfit(&body::wrong_type(value, &call.resource)));
+            }
             let message = if key == "kind" {
                 format!("the kind in the data ({told}) does not match the expected kind ({wanted})")
             } else {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Answer, Call, body, read};
 use crate::refusal::{Cause, Named, Refusal};
 use crate::registry::Resource;
-use crate::request::{Accept, Form, negotiate};
+use crate::request::{Accept, Form, Wanted, negotiate};
 use crate::selector::Selector;
 use crate::state::State;
 use crate::store::{Record, Stored};
@@ -41,9 +41,7 @@ pub(crate) struct Watch {
 
 pub(super) fn open(state: &mut State, call: &Call<'_>) -> Result<Answer, Refusal> {
     let query = &call.request.query;
-    let asked_for = call.request.accept.replace(";stream=watch", "");
-    // Events carry single objects; clients ask for them by the name of either.
-    let accept = negotiate(&asked_for, false).or_else(|_| negotiate(&asked_for, true))?;
+    let accept = negotiate(&call.request.accept.replace(";stream=watch", ""), Wanted::Watch)?;
     let mut selector = read::selector(call)?;
     if let Some(name) = &call.path.name {
         selector = Selector::parse(

@@ -4,9 +4,10 @@ use http::StatusCode;
 
 use super::call::{Form, status_path};
 use super::exchange::{Ask, Exchanger, Reply};
+use super::mask::mask_body;
 use super::{
-    Agent, AgentError, Call, Connector, Endpoint, How, Started, StatusReply, TaskId, TaskReport,
-    Verb, VerbReply, mask, wire,
+    Agent, AgentError, Call, Connector, Endpoint, How, Phase, Started, StatusReply, TaskId,
+    TaskReport, Verb, VerbReply, wire,
 };
 
 const ACTIONS: &str = "/agent";
@@ -31,7 +32,7 @@ impl HttpsAgent {
         path: &str,
         task: Option<&TaskId>,
     ) -> Result<Reply, AgentError> {
-        let ask = Ask { path, form: None, task, limit: at.limits.get };
+        let ask = Ask { path, form: None, task, limit: at.limits.get, phase: Phase::Get };
         self.exchanger.exchange(at, &ask).await
     }
 
@@ -44,11 +45,13 @@ impl HttpsAgent {
     ) -> Result<Reply, AgentError> {
         // Customers parse these two lines: their beginnings are kept.
         tracing::info!(host = %at.host, "RunAction: request params={}", form.log_line());
-        let limit = verb.limit().or(at.limits.post);
-        let ask = Ask { path: ACTIONS, form: Some(form.encode()), task, limit };
+        let (limit, phase) = match verb.limit() {
+            Some(own) => (Some(own), Phase::Marker),
+            None => (at.limits.post, Phase::Post),
+        };
+        let ask = Ask { path: ACTIONS, form: Some(form.encode()), task, limit, phase };
         let reply = self.exchanger.exchange(at, &ask).await?;
-        let body = String::from_utf8_lossy(&reply.body);
-        tracing::info!(host = %at.host, "RunAction: response={}", mask(&body));
+        tracing::info!(host = %at.host, "RunAction: response={}", mask_body(&reply.body));
         Ok(reply)
     }
 

@@ -20,7 +20,7 @@ pub enum AgentError {
         detail: String,
     },
     /// A limit of the object passed.
-    #[error("agent at {host} gave no answer: {phase} took longer than {after:?}; look at the load of the pod, or raise {}", phase.field())]
+    #[error("agent at {host} gave no answer: {phase} took longer than {after:?}; {}", phase.advice())]
     TimedOut {
         /// The pod's DNS name.
         host: String,
@@ -99,6 +99,8 @@ pub enum Phase {
     Get,
     /// The reply to a POST. The verb may have been carried out.
     Post,
+    /// The reply to a verb with a limit of its own. It may have been carried out.
+    Marker,
 }
 
 /// Whether a failed order may have had its effect.
@@ -119,7 +121,7 @@ impl AgentError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Unreachable { how: How::Reset, .. }
-            | Self::TimedOut { phase: Phase::Get | Phase::Post, .. }
+            | Self::TimedOut { phase: Phase::Get | Phase::Post | Phase::Marker, .. }
             | Self::HttpStatus { .. }
             | Self::BadReply { .. } => Outcome::Unknown,
             Self::Verb { errno, .. } if *errno != Self::UNKNOWN_VERB => Outcome::Unknown,
@@ -169,12 +171,13 @@ impl How {
 }
 
 impl Phase {
-    fn field(self) -> &'static str {
+    fn advice(self) -> &'static str {
         match self {
-            Self::Connect => "agentTcpTimeout",
-            Self::Handshake => "agentTlsTimeout",
-            Self::Get => "agentGetTimeout",
-            Self::Post => "agentPostTimeout",
+            Self::Connect => "look at the pod's network, or raise agentTcpTimeout",
+            Self::Handshake => "look at the pod's load, or raise agentTlsTimeout",
+            Self::Get => "look at the pod's load, or raise agentGetTimeout",
+            Self::Post => "look at the pod's load, or raise agentPostTimeout",
+            Self::Marker => "look at the pod's load",
         }
     }
 }
@@ -186,6 +189,7 @@ impl fmt::Display for Phase {
             Self::Handshake => "the TLS handshake",
             Self::Get => "the reply to a GET",
             Self::Post => "the reply to a POST",
+            Self::Marker => "the reply to a marker verb",
         })
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -23,6 +23,8 @@ use crate::credentials::Credentials;
 
 /// The longest body that is read, in bytes. A status with full statistics has some 50 000.
 const BODY_CAP: usize = 8 << 20;
+/// How soon a connection must be ready again after a reply, to be kept.
+const READY_WITHIN: Duration = Duration::from_secs(1);
 const REQUEST_ID: &str = "x-request-id";
 /// The odd parameter is the protocol's.
 const FORM: &str = "application/x-www-form-urlencoded; param=value";
@@ -38,6 +40,8 @@ pub(super) struct Ask<'a> {
     pub(super) task: Option<&'a TaskId>,
     /// The limit for all of it.
     pub(super) limit: Option<Duration>,
+    /// What that limit is called.
+    pub(super) phase: Phase,
 }
 
 /// What came back, read to its end.
@@ -68,24 +72,18 @@ impl Exchanger {
     /// Sends `ask` to the agent at `at` and reads the whole reply, whatever its status.
     pub(super) async fn exchange(&self, at: &Endpoint, ask: &Ask<'_>) -> Result<Reply, AgentError> {
         let timer =
-            Timer { host: &at.host, begun: Instant::now(), whole: ask.limit, kind: ask.phase() };
+            Timer { host: &at.host, begun: Instant::now(), whole: ask.limit, kind: ask.phase };
         let pod = self.pool.pod(at);
         let request = request(at, ask)?;
         let (mut lane, response) = self.answer(at, ask.purpose(), &request, &pod, &timer).await?;
         let status = response.status();
         let task = header(&response, REQUEST_ID);
-        let closing = header(&response, CONNECTION.as_str())
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let read = async { Ok(Limited::new(response.into_body(), BODY_CAP).collect().await) };
         let body = timer.within(timer.kind, None, read).await?;
         let body = body.map_err(|error| body_error(&at.host, &*error))?.to_bytes();
-        // The end of a connection that was announced, or of one not yet idle, is no news.
-        if !closing
-            && timer
-                .within(timer.kind, None, async { Ok(lane.sender.ready().await) })
-                .await?
-                .is_ok()
-        {
+        // One that closes, or that replied before it had read the request, is not kept.
+        let ready = tokio::time::timeout(READY_WITHIN, lane.sender.ready());
+        if matches!(ready.await, Ok(Ok(()))) {
             pod.keep(lane);
         }
         Ok(Reply { status, task, body })
@@ -142,10 +140,6 @@ impl Exchanger {
 impl Ask<'_> {
     fn purpose(&self) -> Use {
         if self.form.is_some() { Use::Order } else { Use::Look }
-    }
-
-    fn phase(&self) -> Phase {
-        if self.form.is_some() { Phase::Post } else { Phase::Get }
     }
 }
 
@@ -261,10 +255,12 @@ impl Timer<'_> {
         own: Option<Duration>,
         step: impl Future<Output = Result<T, AgentError>>,
     ) -> Result<T, AgentError> {
-        let own = own.map(|limit| (Instant::now() + limit, phase, limit));
-        let whole = self.whole.map(|limit| (self.begun + limit, self.kind, limit));
+        // A limit beyond what a clock can show is none.
+        let at = |since: Instant, phase, limit| Some((since.checked_add(limit)?, phase, limit));
+        let own = own.and_then(|limit| at(Instant::now(), phase, limit));
+        let whole = self.whole.and_then(|limit| at(self.begun, self.kind, limit));
         let Some((deadline, phase, after)) =
-            [own, whole].into_iter().flatten().min_by_key(|at| at.0)
+            [own, whole].into_iter().flatten().min_by_key(|limit| limit.0)
         else {
             return step.await;
         };

@@ -205,12 +205,6 @@ impl Facts {
     pub fn major_release(&self) -> Option<u32> {
         self.release.as_ref()?.split('.').next()?.trim().parse().ok()
     }
-
-    /// The log of the oldest hold up to the end, if both are known: whole files only.
-    #[must_use]
-    pub fn log_files_held(&self) -> Option<i64> {
-        Some(self.bookmark?.file.saturating_sub(self.log_hold?.file))
-    }
 }
 
 /// The daemon's entry for `db_name`, else the first: the path of a data store is not in the protocol.

@@ -38,11 +38,11 @@ pub(super) enum Use {
 /// The connections of all pods.
 #[derive(Default)]
 pub(super) struct Pool {
-    pods: Mutex<BTreeMap<PodKey, Arc<Pod>>>,
+    hosts: Mutex<BTreeMap<String, Host>>,
 }
 
-/// Host and pod UID.
-type PodKey = (String, String);
+/// The pods of one host by UID: the one it is, and those that somebody still waits for.
+type Host = BTreeMap<String, Arc<Pod>>;
 
 /// The connections of one pod.
 #[derive(Default)]
@@ -71,24 +71,32 @@ pub(super) struct Lane {
 impl Pool {
     /// The connections of the pod at `at`, which is now the only pod of its host.
     pub(super) fn pod(&self, at: &Endpoint) -> Arc<Pod> {
-        let mut pods = locked(&self.pods);
-        let key = key(at);
-        if let Some(pod) = pods.get(&key) {
-            return Arc::clone(pod);
-        }
-        remove(&mut pods, &at.host);
-        Arc::clone(pods.entry(key).or_default())
+        let mut hosts = locked(&self.hosts);
+        let pods = hosts.entry(at.host.clone()).or_default();
+        pods.retain(|uid, pod| {
+            let current = *uid == at.pod_uid;
+            if !current {
+                pod.give_up();
+            }
+            current
+        });
+        Arc::clone(pods.entry(at.pod_uid.clone()).or_default())
     }
 
     /// Drops the connections to `host`.
     pub(super) fn forget(&self, host: &str) {
-        remove(&mut locked(&self.pods), host);
+        let pods = locked(&self.hosts).remove(host);
+        pods.unwrap_or_default().values().for_each(|pod| pod.give_up());
     }
 
     /// Waits for the end of the connection held open to `at`.
     pub(super) async fn closed(&self, at: &Endpoint) {
         // Unlike `pod`: one who waits for an earlier pod must not drop its successor's connections.
-        let pod = Arc::clone(locked(&self.pods).entry(key(at)).or_default());
+        let pod = {
+            let mut hosts = locked(&self.hosts);
+            let pods = hosts.entry(at.host.clone()).or_default();
+            Arc::clone(pods.entry(at.pod_uid.clone()).or_default())
+        };
         pod.ended.notified().await;
         let last = *locked(&pod.reported);
         if let Some(last) = last {
@@ -98,21 +106,13 @@ impl Pool {
     }
 }
 
-fn key(at: &Endpoint) -> PodKey {
-    (at.host.clone(), at.pod_uid.clone())
-}
-
-fn remove(pods: &mut BTreeMap<PodKey, Arc<Pod>>, host: &str) {
-    pods.retain(|(other, _), pod| {
-        if other == host {
-            *locked(&pod.idle) = Idle::default();
-            pod.ended.notify_one();
-        }
-        other != host
-    });
-}
-
 impl Pod {
+    /// Closes what is idle and ends the wait: the pod has gone.
+    fn give_up(&self) {
+        *locked(&self.idle) = Idle::default();
+        self.ended.notify_one();
+    }
+
     /// An idle connection fit for `purpose`.
     pub(super) fn take(&self, purpose: Use, credentials: &Arc<Credentials>) -> Option<Lane> {
         let mut idle = locked(&self.idle);

@@ -124,8 +124,11 @@ pub struct CgroupInfo {
 }
 
 impl StatusReply {
-    /// Reads a reply's body. Only a body that is no JSON object is an error.
-    pub(super) fn decode(body: &[u8]) -> Result<Self, String> {
+    /// Reads a reply's body.
+    ///
+    /// # Errors
+    /// Only if the body is no JSON object; says why.
+    pub fn decode(body: &[u8]) -> Result<Self, String> {
         let value = parse(body)?;
         let reply = Members::of(&value);
         let pair = |file, offset| Some((reply.int(file)?, reply.int(offset)?));

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# All that CI checks, in the order in which a mistake is cheapest to find. Run it from anywhere:
+#
+#   ci/check.sh              everything
+#   ci/check.sh fmt clippy   only these sections
+#
+# The commands share one target folder and the same set of features (always --workspace), so that
+# dependencies are compiled twice and no more: checked for clippy and the doc build, built for the
+# tests. Programs are called from target/debug, because `cargo run -p` would choose other features.
+
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
+export RUSTDOCFLAGS=-Dwarnings
+programs=${CARGO_TARGET_DIR:-target}/debug
+
+sources() { ci/sources.sh; }
+fmt() { cargo fmt --all -- --check; }
+clippy() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
+doc() { cargo doc --locked --workspace --no-deps --document-private-items; }
+build() { cargo build --locked --workspace --all-targets; }
+# The command of README.md. The scenarios of the catalogue are among the tests.
+tests() { cargo test --locked --workspace; }
+
+# The committed CRD is what the program prints.
+crd() {
+    if ! "$programs/timesten-operator" crd | diff -u deploy/crd/timestenclassics.yaml -; then
+        echo 'deploy/crd/timestenclassics.yaml is not what the code says. Renew it:' >&2
+        echo '  cargo run -p timesten-operator -- crd > deploy/crd/timestenclassics.yaml' >&2
+        return 1
+    fi
+}
+
+# The catalogue through the command that people use, with its reports as artefacts.
+catalog() {
+    mkdir -p target/ci
+    "$programs/ttlab" run --junit target/ci/scenarios.xml --json target/ci/scenarios.json
+}
+
+# A new user's first minute: the fake cluster in real time, until the sample is Normal.
+up() { "$programs/ttlab" up --once --port 0 --speed 20 --kubeconfig target/ci/kubeconfig; }
+
+all=(sources fmt clippy doc build tests crd catalog up)
+chosen=("$@")
+[ $# -gt 0 ] || chosen=("${all[@]}")
+for section in "${chosen[@]}"; do
+    if [[ " ${all[*]} " != *" $section "* ]]; then
+        echo "ci/check.sh: there is no section '$section'; there are: ${all[*]}" >&2
+        exit 2
+    fi
+done
+
+timings=()
+report() {
+    printf '\n== timings ==\n'
+    printf '%s\n' "${timings[@]}"
+}
+trap report EXIT
+
+for section in "${chosen[@]}"; do
+    printf '\n== %s ==\n' "$section"
+    began=$SECONDS
+    # A subshell of its own, not in a condition: `set -e` holds inside.
+    set +e
+    (set -e; "$section")
+    status=$?
+    set -e
+    verdict=ok
+    [ "$status" -eq 0 ] || verdict=FAILED
+    timings+=("$(printf '%-8s %5d s  %s' "$section" $((SECONDS - began)) "$verdict")")
+    [ "$status" -eq 0 ] || exit "$status"
+done

@@ -1,0 +1,80 @@
+//! What is on a volume: the instance and, perhaps, a database with its log.
+
+use super::history::History;
+use super::scheme::Scheme;
+use crate::view::{PeerState, RepState};
+
+/// What survives a container.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Volume {
+    /// Release of the instance, set up at first start.
+    pub install_release: String,
+    pub database: Option<Database>,
+    pub upgrade_failed: bool,
+}
+
+/// A database as it is on disk, log included.
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    pub name: String,
+    pub history: History,
+    /// Log position that is safe on disk.
+    pub flushed: u64,
+    pub scheme: Option<Scheme>,
+    /// The replication state it had last; what it may become depends on it.
+    pub role: RepState,
+    /// Number of its last activation in this fleet; 0 = never since the scheme was created.
+    pub activation: u64,
+    /// State of the peer (`TTREP.REPPEERS`).
+    pub peer: PeerState,
+    /// The log a failed peer would need is gone.
+    pub log_dropped: bool,
+    pub ping: i64,
+    pub cache_groups: Vec<String>,
+    pub cache_user_set: bool,
+    /// PermSize in MB.
+    pub perm_size: u64,
+}
+
+impl Database {
+    pub(crate) fn new(name: &str, lineage: u64, perm_size: u64) -> Self {
+        let mut history = History::default();
+        history.fork(lineage);
+        Self {
+            name: name.to_owned(),
+            history,
+            flushed: 0,
+            scheme: None,
+            role: RepState::Idle,
+            activation: 0,
+            peer: PeerState::Start,
+            log_dropped: false,
+            ping: 0,
+            cache_groups: Vec::new(),
+            cache_user_set: false,
+            perm_size,
+        }
+    }
+
+    /// The copy a duplicate makes of it: same commits and objects, no role yet.
+    pub(crate) fn duplicate(&self) -> Self {
+        let mut copy = self.clone();
+        copy.role = RepState::Idle;
+        copy.peer = PeerState::Start;
+        copy.log_dropped = false;
+        copy.flushed = copy.history.end();
+        copy
+    }
+
+    /// `follower` can be brought up to this one by sending it log: it holds nothing else.
+    pub(crate) fn can_feed(&self, follower: &Self) -> bool {
+        follower.history.is_prefix_of(&self.history)
+            || (self.history.is_prefix_of(&follower.history)
+                && self.history.same_lineage(&follower.history))
+    }
+
+    /// Commits the follower still lacks.
+    pub(crate) fn backlog(&self, follower: &Self) -> u64 {
+        self.history.end().saturating_sub(follower.history.end())
+    }
+}

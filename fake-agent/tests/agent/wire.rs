@@ -1,0 +1,206 @@
+//! The real wire: TLS with the pinned certificate, Basic credentials, keep-alive, closing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use bytes::Bytes;
+use fake_agent::{ContainerSpec, Credentials, Fault, Fleet, FleetOptions, On, Rule, Running};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::TokioIo;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+use tokio_rustls::TlsConnector;
+
+use super::lab::{HOSTS, post_request, statement};
+
+/// One self-signed leaf without basicConstraints, as the operator makes it.
+fn credentials() -> Credentials {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["*.sample.ns.svc.cluster.local".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    Credentials {
+        certificate: certificate.pem().into_bytes(),
+        key: key.serialize_pem().into_bytes(),
+        http_user: "user".to_owned(),
+        http_password: "password".to_owned(),
+        agent_user: "ttagent".to_owned(),
+        agent_password: "secret".to_owned(),
+    }
+}
+
+/// A client that trusts `server` and presents `client`, if any.
+fn client(server: &Credentials, client: Option<&Credentials>) -> TlsConnector {
+    let der = |credentials: &Credentials| {
+        CertificateDer::from_pem_slice(&credentials.certificate).unwrap()
+    };
+    let mut roots = RootCertStore::empty();
+    roots.add(der(server)).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let config = match client {
+        None => config.with_no_client_auth(),
+        Some(own) => {
+            let key = PrivateKeyDer::from_pem_slice(&own.key).unwrap();
+            config.with_client_auth_cert(vec![der(own)], key).unwrap()
+        }
+    };
+    TlsConnector::from(Arc::new(config))
+}
+
+async fn connect(
+    running: &Running,
+    tls: TlsConnector,
+) -> Result<SendRequest<Full<Bytes>>, Box<dyn std::error::Error>> {
+    let (near, far) = tokio::io::duplex(65_536);
+    tokio::spawn(running.serve(far));
+    let name = ServerName::try_from(running.host().to_owned())?;
+    let stream = tls.connect(name, near).await?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+fn authorise(mut request: Request<Bytes>, password: &str) -> Request<Full<Bytes>> {
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("user:{password}"));
+    let headers = request.headers_mut();
+    headers.insert("authorization", format!("Basic {basic}").parse().unwrap());
+    headers.insert("host", "agent".parse().unwrap());
+    request.map(Full::new)
+}
+
+async fn send(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Bytes>,
+) -> hyper::Result<(StatusCode, Value)> {
+    sender.ready().await?;
+    let reply = sender.send_request(authorise(request, "password")).await?;
+    let status = reply.status();
+    let body = reply.into_body().collect().await?.to_bytes();
+    Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+}
+
+async fn start(fleet: &Fleet, pod: usize, credentials: &Credentials) -> Running {
+    let spec = ContainerSpec {
+        credentials: Some(credentials.clone()),
+        ..ContainerSpec::new(HOSTS[pod], &format!("tt-{pod}"))
+    };
+    let running = fleet.start(spec);
+    tokio::time::sleep(Duration::from_millis(1001)).await;
+    running
+}
+
+fn get() -> Request<Bytes> {
+    Request::get("/agent?ttObjectName=sample").body(Bytes::new()).unwrap()
+}
+
+fn poll() -> Request<Bytes> {
+    Request::get("/agent/status").header("x-request-id", "task").body(Bytes::new()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn provisions_fails_over_and_rebuilds_over_tls() {
+    let fleet = Fleet::new(FleetOptions::default());
+    let own = credentials();
+    let first = start(&fleet, 0, &own).await;
+    let second = start(&fleet, 1, &own).await;
+    let mut a = connect(&first, client(&own, Some(&own))).await.unwrap();
+    let mut b = connect(&second, client(&own, Some(&own))).await.unwrap();
+    let text = statement("NO RETURN");
+    for verb in ["startDaemon", "createDb", "openDb", "createRepScheme"] {
+        let request = post_request(0, 0, verb, &[("repCreateStatement", &text)]);
+        assert_eq!(send(&mut a, request).await.unwrap().1["errno"], 0, "{verb}");
+    }
+    send(&mut b, post_request(1, 0, "startDaemon", &[])).await.unwrap();
+    assert_eq!(send(&mut b, post_request(1, 0, "repDuplicate", &[])).await.unwrap().0, 202);
+    while send(&mut b, poll()).await.unwrap().1["complete"] != true {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    send(&mut b, post_request(1, 0, "startRepAgent", &[])).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(send(&mut b, get()).await.unwrap().1["repState"], "STANDBY");
+
+    drop(first);
+    assert!(send(&mut a, get()).await.is_err(), "the connection dies with the container");
+    let promoted = send(&mut b, post_request(1, 0, "repStateSetActive", &[])).await.unwrap();
+    assert_eq!(promoted.1["errno"], 0);
+    let first = start(&fleet, 0, &own).await;
+    let mut a = connect(&first, client(&own, Some(&own))).await.unwrap();
+    for verb in ["startDaemon", "destroyDb", "repDuplicate"] {
+        send(&mut a, post_request(0, 1, verb, &[])).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    send(&mut a, post_request(0, 1, "startRepAgent", &[])).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(send(&mut a, get()).await.unwrap().1["repState"], "STANDBY");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_shared_certificate_gets_in() {
+    let fleet = Fleet::new(FleetOptions::default());
+    let (own, other) = (credentials(), credentials());
+    let running = start(&fleet, 0, &own).await;
+    for presented in [None, Some(&other)] {
+        // With TLS 1.3 the client learns of the rejection when it first uses the connection.
+        let talked = async {
+            let mut sender = connect(&running, client(&own, presented)).await.ok()?;
+            send(&mut sender, get()).await.ok()
+        };
+        assert!(talked.await.is_none(), "{}", presented.is_some());
+    }
+    assert!(connect(&running, client(&other, Some(&own))).await.is_err(), "not our server");
+    assert!(running.log().iter().any(|line| line.contains("TLS handshake failed")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_password_is_401_everywhere() {
+    let fleet = Fleet::new(FleetOptions::default());
+    let own = credentials();
+    let running = start(&fleet, 0, &own).await;
+    let mut sender = connect(&running, client(&own, Some(&own))).await.unwrap();
+    for request in [get(), poll(), post_request(0, 0, "die", &[])] {
+        sender.ready().await.unwrap();
+        let reply = sender.send_request(authorise(request, "wrong")).await.unwrap();
+        assert_eq!(reply.status(), 401);
+    }
+    assert!(running.alive(), "die took no effect");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_listens_before_the_agent_has_started_or_without_a_secret() {
+    let fleet = Fleet::new(FleetOptions::default());
+    let own = credentials();
+    let spec =
+        ContainerSpec { credentials: Some(own.clone()), ..ContainerSpec::new(HOSTS[0], "tt-0") };
+    let running = fleet.start(spec);
+    assert!(!running.listening());
+    assert!(connect(&running, client(&own, Some(&own))).await.is_err());
+    let bare = fleet.start(ContainerSpec::new(HOSTS[1], "tt-1"));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(connect(&bare, client(&own, Some(&own))).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn hang_never_answers_and_lost_replies_close() {
+    let fleet = Fleet::new(FleetOptions::default());
+    let own = credentials();
+    let running = start(&fleet, 0, &own).await;
+    let script = fleet.script(HOSTS[0]);
+    let hang = script.add(Rule::new(On::Get, Fault::Hang));
+    let mut sender = connect(&running, client(&own, Some(&own))).await.unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(900), send(&mut sender, get())).await;
+    assert!(waited.is_err());
+    script.clear(hang);
+    script.add(Rule::new(On::Post, Fault::LoseReply));
+    let mut sender = connect(&running, client(&own, Some(&own))).await.unwrap();
+    assert!(send(&mut sender, post_request(0, 0, "startDaemon", &[])).await.is_err());
+    assert!(fleet.view(HOSTS[0]).unwrap().daemon);
+}

@@ -1,0 +1,285 @@
+//! Acting: a plan is carried out, in an order that makes a crash anywhere harmless.
+//!
+//! The status first, guarded by the version it was made of: nothing is done that is not on record
+//! (I7). Then owned objects, then role labels, then orders, which only start here and go on in the
+//! background (I11). Events last, and none of them can fail a pass (I9).
+//!
+//! Never: chooses. What to do is in the plan.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt;
+use tokio::time::Instant;
+
+use crate::agent::{Agent, AgentError, Call, Endpoint, Roles, TaskId, Verb};
+use crate::cluster::{Cluster, ClusterError};
+use crate::decide::{Order, Plan};
+use crate::memory::Link;
+use crate::observe::{self, Sight};
+use crate::operator::Operator;
+use crate::pair::Ordinal;
+use crate::report;
+
+/// The least time between two passes that nothing asked for.
+const SHORTEST_REST: Duration = Duration::from_millis(50);
+
+/// What must be left of the lease when something irreversible is ordered: the next leader must not
+/// have begun when it reaches the agent.
+const LEAD: Duration = Duration::from_secs(3);
+
+/// What a pass does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acted {
+    /// Something was recorded that the next look will act on.
+    Again,
+    /// Nothing is left to do until something changes, or for so long.
+    Rest(Duration),
+}
+
+impl Operator {
+    /// Carries out a plan.
+    ///
+    /// # Errors
+    /// When the API server does not take the status; nothing else was done then.
+    pub async fn act(self: &Arc<Self>, sight: &Sight, plan: &Plan) -> Result<Acted, ClusterError> {
+        let recorded = self.record(sight, plan).await?;
+        self.write(sight, plan).await;
+        for ordinal in Ordinal::ALL {
+            if let Some(order) = &plan.give[ordinal] {
+                self.give(sight, plan, ordinal, order).await?;
+            }
+        }
+        let now = Instant::now();
+        let mut rest = plan.interval;
+        for ordinal in Ordinal::ALL {
+            let interval = if plan.ask[ordinal] { Duration::ZERO } else { plan.interval };
+            rest = rest.min(self.ask(sight, ordinal, interval, now));
+        }
+        if recorded { Ok(Acted::Again) } else { Ok(Acted::Rest(rest.max(SHORTEST_REST))) }
+    }
+
+    /// Records the status, if it differs, and tells what has changed.
+    async fn record(&self, sight: &Sight, plan: &Plan) -> Result<bool, ClusterError> {
+        let before = sight.object.status.clone().unwrap_or_default();
+        let after = report::status(&before, &sight.seen, plan, &self.identity);
+        if !report::differs(&before, &after) {
+            return Ok(false);
+        }
+        tracing::debug!(object = %sight.key, before = ?report::essence(&before), after = ?report::essence(&after), "differs");
+        let written = self.cluster.record(&sight.object, &after).await?;
+        let version = written.resource_version();
+        tracing::info!(
+            object = %sight.key, state = %plan.standing.state, term = plan.standing.term,
+            because = %plan.because, version, "recorded"
+        );
+        let now = Instant::now();
+        sight.memory(|memory| {
+            memory.written = Some(Arc::new(written));
+            memory.note(&plan.standing, now);
+        });
+        for note in report::events(&before, &after, &sight.seen) {
+            self.tell(sight, &note);
+        }
+        Ok(true)
+    }
+
+    /// Writes owned objects and role labels; trouble with one of them stops nothing else (I9).
+    async fn write(&self, sight: &Sight, plan: &Plan) {
+        let now = Instant::now();
+        let mut trouble = None;
+        for write in &plan.writes {
+            match self.cluster.write(write).await {
+                Ok(()) => {
+                    sight.memory(|memory| {
+                        memory.recent.note(write.key(), write.seen_version(), now);
+                    });
+                    self.tell(sight, &report::written(write));
+                }
+                // Somebody was faster; the watch will show it.
+                Err(ClusterError::Outdated) => {}
+                Err(error) => trouble = Some(format!("{}: {error}", write.key())),
+            }
+        }
+        let namespace = &sight.namespace;
+        for label in &plan.labels {
+            let pod = &sight.seen.members[label.member].name;
+            match self.cluster.label(namespace, pod, &label.uid, label.role).await {
+                Ok(()) => sight.memory(|memory| {
+                    let shown = sight.version(label.member);
+                    memory.members[label.member].labelled(shown, label.role);
+                }),
+                Err(ClusterError::Outdated | ClusterError::Gone) => break,
+                Err(error) => {
+                    trouble = Some(format!("role label of pod {pod}: {error}"));
+                    // A label that could not be taken away must not be given to the other pod.
+                    break;
+                }
+            }
+        }
+        if let Some((ordinal, uid)) =
+            plan.delete.and_then(|o| Some((o, observe::uid(&sight.seen, o)?)))
+        {
+            let pod = &sight.seen.members[ordinal].name;
+            if let Err(error) = self.cluster.delete_pod(namespace, pod, uid).await {
+                trouble = Some(format!("deletion of pod {pod}: {error}"));
+            }
+        }
+        if let Some(text) = &trouble {
+            tracing::warn!(object = %sight.key, trouble = text, "could not write");
+        }
+        sight.memory(|memory| memory.trouble = trouble);
+    }
+
+    /// Starts an order. What cannot be taken back is confirmed with direct reads first.
+    async fn give(
+        self: &Arc<Self>,
+        sight: &Sight,
+        plan: &Plan,
+        to: Ordinal,
+        order: &Order,
+    ) -> Result<(), ClusterError> {
+        if order.irreversible() {
+            if self.leadership.remaining() < LEAD {
+                tracing::warn!(object = %sight.key, ?order, "not given: the lease ends too soon");
+                return Ok(());
+            }
+            if !self.confirmed(sight).await? {
+                tracing::info!(object = %sight.key, ?order, "not given: the pods have changed");
+                return Ok(());
+            }
+        }
+        let Some(endpoint) = sight.endpoint(to) else { return Ok(()) };
+        let roles = Roles {
+            active: Some(sight.host(plan.standing.active)),
+            standby: Some(sight.host(plan.standing.standby())),
+            subscriber: false,
+        };
+        let verb = order.verb();
+        tracing::info!(object = %sight.key, pod = %sight.seen.members[to].name, verb = verb.name(), "order");
+        sight.memory(|memory| memory.members[to].give(verb.clone(), Instant::now()));
+        let (operator, order, sight) = (Arc::clone(self), order.clone(), sight.clone());
+        self.jobs.start(async move {
+            let agent = &operator.agent;
+            let call = |verb: &Verb| Call { verb: verb.clone(), roles: roles.clone() };
+            let result = match &order {
+                Order::Duplicate(_, id) => match TaskId::from_status(id) {
+                    Some(id) => agent.start(&endpoint, &call(&verb), &id).await.map(drop),
+                    None => Ok(()),
+                },
+                Order::Do(..)
+                | Order::Create
+                | Order::Promote(..)
+                | Order::Activate(_)
+                | Order::Destroy(_) => agent.run(&endpoint, &call(&verb)).await.map(drop),
+            };
+            if let (Order::Do(_, Some(then)), Ok(())) = (&order, &result)
+                && let Err(error) = agent.run(&endpoint, &call(then)).await
+            {
+                tracing::warn!(object = %sight.key, verb = then.name(), %error, "ignored");
+            }
+            operator.ended(&sight, to, &verb, result, &endpoint).await;
+        });
+        Ok(())
+    }
+
+    /// The order has ended: what it did is seen before anything else is decided.
+    async fn ended(
+        &self,
+        sight: &Sight,
+        to: Ordinal,
+        verb: &Verb,
+        result: Result<(), AgentError>,
+        endpoint: &Endpoint,
+    ) {
+        if let Err(error) = &result {
+            tracing::warn!(object = %sight.key, verb = verb.name(), %error, "order failed");
+            self.tell(sight, &report::order_failed(&sight.seen.members[to].name, verb, error));
+        }
+        let asked = Instant::now();
+        let answer = match verb.limit() {
+            Some(_) => None,
+            None => {
+                Some(observe::answer(self.agent.status(endpoint).await, &endpoint.object.db_name))
+            }
+        };
+        let now = Instant::now();
+        sight.link(to, |link| {
+            link.done(verb, &result, asked);
+            if let Some(answer) = answer {
+                link.answer(asked, answer, now);
+            }
+        });
+        self.wake(&sight.key);
+    }
+
+    /// Asks an agent in the background if it is due; says when it is due next.
+    fn ask(
+        self: &Arc<Self>,
+        sight: &Sight,
+        of: Ordinal,
+        interval: Duration,
+        now: Instant,
+    ) -> Duration {
+        let Some(endpoint) = sight.endpoint(of) else { return interval.max(SHORTEST_REST) };
+        let due = sight.memory(|memory| {
+            let link = &mut memory.members[of];
+            let due = link.due(interval, now);
+            if due {
+                link.ask(now);
+            }
+            due
+        });
+        if due {
+            let task = sight.task(of);
+            let (operator, sight) = (Arc::clone(self), sight.clone());
+            self.jobs.start(async move {
+                let agent = &operator.agent;
+                let reply = agent.status(&endpoint).await;
+                let answer = observe::answer(reply, &endpoint.object.db_name);
+                let report = match &task {
+                    Some(id) if answer.is_ok() => Some((id, agent.task(&endpoint, id).await)),
+                    _ => None,
+                };
+                let then = Instant::now();
+                let unguarded = sight.link(of, |link| {
+                    let answered = answer.is_ok();
+                    link.answer(now, answer, then);
+                    if let Some((id, report)) = report {
+                        link.report(id.as_str(), &report, now, then);
+                    }
+                    answered && link.guard()
+                });
+                if unguarded == Some(true) {
+                    operator.guard(&sight, of, endpoint);
+                }
+                operator.wake(&sight.key);
+            });
+        }
+        sight.memory(|memory| memory.members[of].next_due(interval, now))
+    }
+
+    /// Waits in the background for the connection to an agent to end: a dead process or node is
+    /// noticed then, and not at the next question.
+    fn guard(self: &Arc<Self>, sight: &Sight, of: Ordinal, endpoint: Endpoint) {
+        let (operator, sight) = (Arc::clone(self), sight.clone());
+        self.jobs.start(async move {
+            operator.agent.closed(&endpoint).await;
+            sight.link(of, Link::broken);
+            operator.wake(&sight.key);
+        });
+    }
+
+    /// The pods are still the ones that were observed.
+    async fn confirmed(&self, sight: &Sight) -> Result<bool, ClusterError> {
+        for ordinal in Ordinal::ALL {
+            let member = &sight.seen.members[ordinal];
+            let pod = self.cluster.pod(&sight.namespace, &member.name).await?;
+            let confirmed = observe::pod(pod.as_ref(), &sight.uid, None);
+            if observe::essence(&confirmed) != observe::essence(&member.pod) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

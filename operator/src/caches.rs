@@ -1,0 +1,172 @@
+//! Watch caches of the kinds that an observation reads, and the wake-ups that their changes give.
+//!
+//! Never: confirms anything. A cache is good enough to see that something changed; what cannot be
+//! taken back is confirmed with a direct read first.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Node, Pod, Secret, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::crd::TimesTenClassic;
+use crate::jobs::Jobs;
+use crate::labels;
+
+/// Watches end on the server's side after this long, well below kube's own limit, so that one
+/// that has gone silent is noticed.
+pub const WATCH_SECONDS: u32 = 230;
+
+/// Tells the controller that an object should be looked at.
+pub type Wake = UnboundedSender<ObjectRef<TimesTenClassic>>;
+
+/// The caches.
+#[derive(Clone)]
+pub struct Caches {
+    /// Pods that carry our label.
+    pub pods: Store<Pod>,
+    /// Stateful sets that carry our label.
+    pub stateful_sets: Store<StatefulSet>,
+    /// Services that carry our label.
+    pub services: Store<Service>,
+    /// Secrets that carry our label.
+    pub secrets: Store<Secret>,
+    /// Disruption budgets that carry our label.
+    pub budgets: Store<PodDisruptionBudget>,
+    /// All nodes.
+    pub nodes: Store<Node>,
+}
+
+impl Caches {
+    /// Starts all watches.
+    pub fn start(client: &kube::Client, namespace: Option<&str>, jobs: &Jobs, wake: &Wake) -> Self {
+        let source = Source { client, namespace, jobs, wake };
+        let nodes = {
+            let pods = source.owned::<Pod>();
+            let waker = wake.clone();
+            let on_node = pods.clone();
+            let nodes = source.watch(Api::all(client.clone()), watcher::Config::default(), {
+                move |node: &Node| {
+                    let name = node.name_any();
+                    for pod in on_node.state() {
+                        let here = pod.spec.as_ref().and_then(|s| s.node_name.as_deref());
+                        if here == Some(name.as_str()) {
+                            let _ = owner(pod.as_ref()).map(|owner| waker.send(owner));
+                        }
+                    }
+                }
+            });
+            (pods, nodes)
+        };
+        Self {
+            pods: nodes.0,
+            nodes: nodes.1,
+            stateful_sets: source.owned(),
+            services: source.owned(),
+            secrets: source.owned(),
+            budgets: source.owned(),
+        }
+    }
+
+    /// Waits until every cache has been filled once: an empty cache is not an empty cluster.
+    pub async fn filled(&self) {
+        // An error means that the watch has ended, and with it the operator.
+        let _ = self.pods.wait_until_ready().await;
+        let _ = self.stateful_sets.wait_until_ready().await;
+        let _ = self.services.wait_until_ready().await;
+        let _ = self.secrets.wait_until_ready().await;
+        let _ = self.budgets.wait_until_ready().await;
+        let _ = self.nodes.wait_until_ready().await;
+    }
+}
+
+/// What a watch needs to start.
+struct Source<'a> {
+    client: &'a kube::Client,
+    namespace: Option<&'a str>,
+    jobs: &'a Jobs,
+    wake: &'a Wake,
+}
+
+impl Source<'_> {
+    /// Watches a namespaced kind as far as it carries our label; a change wakes its owner.
+    fn owned<K>(&self) -> Store<K>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+    {
+        let api = match self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        };
+        let config = watcher::Config::default().labels(labels::OBJECT);
+        let wake = self.wake.clone();
+        self.watch(api, config, move |object: &K| {
+            let _ = owner(object).map(|owner| wake.send(owner));
+        })
+    }
+
+    fn watch<K>(
+        &self,
+        api: Api<K>,
+        config: watcher::Config,
+        changed: impl Fn(&K) + Send + 'static,
+    ) -> Store<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+        K::DynamicType: Hash + Eq,
+    {
+        let (store, writer) = reflector::store();
+        let stream = watcher(api, config.timeout(WATCH_SECONDS)).default_backoff();
+        let stream = reflector::reflector(writer, stream);
+        self.jobs.start(follow(stream, changed));
+        store
+    }
+}
+
+async fn follow<K>(
+    stream: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>>,
+    changed: impl Fn(&K),
+) where
+    K: Resource<DynamicType = ()>,
+{
+    futures::pin_mut!(stream);
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
+                changed(&object);
+            }
+            Ok(watcher::Event::Delete(object)) => changed(&object),
+            Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
+            Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "watch failed; retrying"),
+        }
+    }
+}
+
+/// The `TimesTenClassic` that an object's labels name.
+fn owner<K: Resource>(object: &K) -> Option<ObjectRef<TimesTenClassic>> {
+    let name = object.labels().get(labels::OBJECT)?;
+    Some(ObjectRef::new(name).within(object.namespace()?.as_str()))
+}
+
+/// Finds an object in a cache.
+#[must_use]
+pub fn find<K>(store: &Store<K>, namespace: &str, name: &str) -> Option<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    store.get(&ObjectRef::new(name).within(namespace))
+}

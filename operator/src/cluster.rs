@@ -1,0 +1,230 @@
+//! The cluster, as the operator writes to it: a thin trait and its one implementation over kube.
+//!
+//! Never: decides, and never reads a cache. Every read here is a direct one, every write of a pod
+//! carries the UID it was decided for, and a status write is guarded by the version it was made of.
+
+use std::future::Future;
+
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::DynamicObject;
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use crate::crd::{TimesTenClassic, TimesTenClassicStatus};
+use crate::labels;
+use crate::objects::Write;
+use crate::observation::Role;
+
+/// The field manager of everything the operator applies.
+pub const MANAGER: &str = "timesten-operator";
+
+/// What the operator asks of Kubernetes.
+pub trait Cluster: Send + Sync + 'static {
+    /// The object as it is now.
+    fn object(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<TimesTenClassic>, ClusterError>> + Send;
+
+    /// A pod as it is now.
+    fn pod(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<Pod>, ClusterError>> + Send;
+
+    /// A secret's data as it is now.
+    fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<k8s_openapi::api::core::v1::Secret>, ClusterError>> + Send;
+
+    /// Records a status made from the version that `object` is.
+    ///
+    /// # Errors
+    /// `Outdated` if the object has changed since; nothing is written then.
+    fn record(
+        &self,
+        object: &TimesTenClassic,
+        status: &TimesTenClassicStatus,
+    ) -> impl Future<Output = Result<TimesTenClassic, ClusterError>> + Send;
+
+    /// Creates or changes an owned object.
+    fn write(&self, write: &Write) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// Puts a role label on a pod, or takes it away, if the pod is still that one.
+    fn label(
+        &self,
+        namespace: &str,
+        pod: &str,
+        uid: &str,
+        role: Option<Role>,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// Deletes a pod, if it is still that one.
+    fn delete_pod(
+        &self,
+        namespace: &str,
+        pod: &str,
+        uid: &str,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// Creates an event.
+    fn say(&self, event: &Event) -> impl Future<Output = Result<(), ClusterError>> + Send;
+}
+
+/// What Kubernetes answers instead.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// What was decided was decided on an old version: look again at once.
+    #[error("the object has changed in the meantime; looking at it again")]
+    Outdated,
+    /// It is gone: look again.
+    #[error("it is gone in the meantime; looking again")]
+    Gone,
+    /// The operator may not do that: its role has to be mended, then it goes on by itself.
+    #[error("not allowed: {0}; check the operator's ClusterRole")]
+    Forbidden(String),
+    /// The API server refuses what was sent, and would again.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// No answer, or one that may be another next time: try again later.
+    #[error("the API server does not answer as it should: {0}; trying again")]
+    Unavailable(#[source] Box<kube::Error>),
+}
+
+impl From<kube::Error> for ClusterError {
+    fn from(error: kube::Error) -> Self {
+        let kube::Error::Api(status) = &error else { return Self::Unavailable(Box::new(error)) };
+        match status.code {
+            409 => Self::Outdated,
+            404 => Self::Gone,
+            401 | 403 => Self::Forbidden(status.message.clone()),
+            400 | 405 | 413 | 415 | 422 => Self::Refused(status.message.clone()),
+            _ => Self::Unavailable(Box::new(error)),
+        }
+    }
+}
+
+/// Kubernetes, through kube's client.
+#[derive(Clone)]
+pub struct KubeCluster {
+    client: kube::Client,
+}
+
+impl KubeCluster {
+    /// Speaks through `client`.
+    #[must_use]
+    pub const fn new(client: kube::Client) -> Self {
+        Self { client }
+    }
+
+    fn objects(&self, namespace: &str) -> Api<TimesTenClassic> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    fn pods(&self, namespace: &str) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+impl Cluster for KubeCluster {
+    async fn object(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<TimesTenClassic>, ClusterError> {
+        Ok(self.objects(namespace).get_opt(name).await?)
+    }
+
+    async fn pod(&self, namespace: &str, name: &str) -> Result<Option<Pod>, ClusterError> {
+        Ok(self.pods(namespace).get_opt(name).await?)
+    }
+
+    async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<k8s_openapi::api::core::v1::Secret>, ClusterError> {
+        Ok(Api::namespaced(self.client.clone(), namespace).get_opt(name).await?)
+    }
+
+    async fn record(
+        &self,
+        object: &TimesTenClassic,
+        status: &TimesTenClassicStatus,
+    ) -> Result<TimesTenClassic, ClusterError> {
+        let mut object = object.clone();
+        object.status = Some(status.clone());
+        object.metadata.managed_fields = None;
+        let api = self.objects(&object.namespace().unwrap_or_default());
+        Ok(api.replace_status(&object.name_any(), &PostParams::default(), &object).await?)
+    }
+
+    async fn write(&self, write: &Write) -> Result<(), ClusterError> {
+        let object = write.object();
+        let namespace = object.metadata.namespace.clone().unwrap_or_default();
+        let resource = write.resource().clone();
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &namespace, &resource);
+        match write {
+            Write::Create(_) => {
+                api.create(&PostParams::default(), object).await?;
+            }
+            Write::Apply(_) => {
+                let parameters = PatchParams::apply(MANAGER).force();
+                api.patch(&object.name_any(), &parameters, &Patch::Apply(object)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn label(
+        &self,
+        namespace: &str,
+        pod: &str,
+        uid: &str,
+        role: Option<Role>,
+    ) -> Result<(), ClusterError> {
+        let label = role.map(labels::role_word);
+        // The UID is the precondition: another pod of the same name refuses to change it.
+        let patch = json!({"metadata": {"uid": uid, "labels": {labels::ROLE: label}}});
+        self.pods(namespace).patch(pod, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        Ok(())
+    }
+
+    async fn delete_pod(&self, namespace: &str, pod: &str, uid: &str) -> Result<(), ClusterError> {
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        match self.pods(namespace).delete(pod, &parameters).await.map_err(ClusterError::from) {
+            Ok(_) | Err(ClusterError::Gone) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn say(&self, event: &Event) -> Result<(), ClusterError> {
+        let namespace = event.metadata.namespace.clone().unwrap_or_default();
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+        api.create(&PostParams::default(), event).await?;
+        Ok(())
+    }
+}
+
+/// The metadata of an object in a namespace.
+#[must_use]
+pub fn named(namespace: &str, name: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        ..ObjectMeta::default()
+    }
+}

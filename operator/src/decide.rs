@@ -1,0 +1,384 @@
+//! Deciding: from one observation to one plan. Pure and total.
+//!
+//! Never: waits, talks to anybody, or asks the time. Read it in this order: `health` says how each
+//! member is, `transition` where the pair goes from there, `orders` what is to be done about it,
+//! `routing` where clients go, and `proof` what must be known before anything dangerous is said.
+
+pub mod health;
+pub mod orders;
+pub mod proof;
+pub mod reason;
+pub mod routing;
+pub mod transition;
+
+use std::time::Duration;
+
+pub use self::orders::{Order, Orders};
+pub use self::reason::Reason;
+pub use self::routing::Label;
+
+use self::health::{Health, Patience};
+use self::transition::Scene;
+use crate::agent::{Db, RepState};
+use crate::desired::{Desired, Topology};
+use crate::objects::Write;
+use crate::observation::{Observation, Task};
+use crate::pair::{Both, Ordinal};
+use crate::standing::{Failover, Intent, Irreversible, Rebuild, Standing, State, TaskRecord};
+
+/// How often agents are asked while something is under way.
+pub const BUSY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Everything one pass will do; nothing later may choose.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where the pair stands now: recorded before anything else is done.
+    pub standing: Standing,
+    /// How each member is in its role.
+    pub health: Both<Health>,
+    /// Each member is fit for use in its role.
+    pub ready: Both<bool>,
+    /// Owned objects to write.
+    pub writes: Vec<Write>,
+    /// Role labels to write, in this order.
+    pub labels: Vec<Label>,
+    /// The pod to delete, as a fence.
+    pub delete: Option<Ordinal>,
+    /// At most one order a pod.
+    pub give: Both<Option<Order>>,
+    /// Agents to be asked at once.
+    pub ask: Both<bool>,
+    /// How old an agent's answer may get before it is asked again.
+    pub interval: Duration,
+    /// Why, always.
+    pub because: Reason,
+}
+
+/// What is to be done about what is seen.
+#[must_use]
+pub fn decide(seen: &Observation) -> Plan {
+    if seen.deleting {
+        return Plan::idle(seen, Reason::Deleting);
+    }
+    let desired = match &seen.desired {
+        Ok(desired) => desired,
+        Err(problem) => return Plan::idle(seen, Reason::BadSpec(problem.clone())),
+    };
+    if desired.topology != Topology::ActiveStandbyPair {
+        let plan = Plan::idle(seen, Reason::UnmanagedTopology);
+        return Plan { writes: seen.drift.clone(), ..plan };
+    }
+    manage(seen, desired)
+}
+
+fn manage(seen: &Observation, desired: &Desired) -> Plan {
+    let mut seen = seen.clone();
+    let told = heed(&mut seen.standing, desired);
+    settle(&mut seen);
+    let before = judge(&seen, desired, seen.standing.active);
+    let scene = Scene {
+        seen: &seen,
+        desired,
+        active: &before[seen.standing.active],
+        standby: &before[seen.standing.standby()],
+    };
+    // What a human said is put on record before anything follows from it.
+    let step = told.map_or_else(|| transition::next(&scene), |because| scene.stay(because));
+    let mut standing = seen.standing.clone();
+    stand(&mut standing, &seen, &step);
+    // The roles may have changed: how a member is depends on its role.
+    let health = judge(&seen, desired, standing.active);
+    remember(&mut standing, &seen, &health);
+    let mut orders =
+        orders::given(&orders::Field { seen: &seen, now: &standing, desired, health: &health });
+    intend(&mut standing, &seen, &mut orders);
+    let labels = routing::labels(&seen, &standing, &health);
+    let ready = Both::each(|member| routing::ready(&seen, &standing, &health, member));
+    mark(&seen, &standing, ready, &mut orders);
+    watch_failover(&mut standing, &seen, &step);
+    Plan {
+        interval: interval(&standing, &health, desired),
+        health,
+        ready,
+        writes: seen.drift.clone(),
+        labels,
+        delete: orders.delete,
+        give: orders.give,
+        ask: orders.ask,
+        because: because(&standing, orders.because, step.because),
+        standing,
+    }
+}
+
+impl Plan {
+    /// Nothing is done to the databases.
+    fn idle(seen: &Observation, because: Reason) -> Self {
+        Self {
+            standing: seen.standing.clone(),
+            health: Both::each(|_| Health::Unknown(health::Puzzle::NotHeard)),
+            ready: Both::default(),
+            writes: Vec::new(),
+            labels: Vec::new(),
+            delete: None,
+            give: Both::default(),
+            ask: Both::default(),
+            interval: Duration::from_secs(60),
+            because,
+        }
+    }
+
+    /// Nothing is left to do until something changes.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.writes.is_empty()
+            && self.labels.is_empty()
+            && self.delete.is_none()
+            && self.give == Both::default()
+            && self.ask == Both::default()
+    }
+}
+
+/// Heeds `stopManaging` and `reexamine`: every change of their values counts once. Says what
+/// follows, if the state changes.
+fn heed(standing: &mut Standing, desired: &Desired) -> Option<Reason> {
+    let mut told = None;
+    if standing.stop_managing != desired.stop_managing {
+        standing.stop_managing.clone_from(&desired.stop_managing);
+        if standing.state != State::ManualInterventionRequired {
+            change(standing, State::ManualInterventionRequired);
+            told = Some(Reason::Manual(
+                "StopManaging".into(),
+                "stopManaging was changed: nothing is repaired and nobody guards this pair until \
+                 `reexamine` is changed"
+                    .into(),
+            ));
+        }
+    }
+    if standing.reexamine != desired.reexamine {
+        standing.reexamine.clone_from(&desired.reexamine);
+        if standing.state == State::ManualInterventionRequired {
+            change(standing, State::Reexamine);
+            standing.intent = None;
+            standing.task = None;
+            told = Some(Reason::Reexamining("`reexamine` was changed".into()));
+        }
+    }
+    told
+}
+
+/// Settles what was under way: a task that has ended, an intent that reality has overtaken.
+fn settle(seen: &mut Observation) {
+    if let Some(record) = seen.standing.task.clone() {
+        let member = &seen.members[record.member];
+        let alive = member.pod().is_some_and(|pod| pod.incarnation == record.incarnation);
+        match &member.task {
+            Task::Complete if alive => {
+                seen.standing.task = None;
+                seen.standing.rebuild = Rebuild::Repair;
+            }
+            // An order on its way explains that the agent does not know the task yet.
+            Task::Unknown if alive && member.doing.is_some() => {}
+            Task::Failed(_) | Task::Unknown => rebuild_failed(&mut seen.standing),
+            _ if !alive => rebuild_failed(&mut seen.standing),
+            Task::Running | Task::NotAsked | Task::Complete => {}
+        }
+    }
+    if let Some(intent) = seen.standing.intent.clone() {
+        let member = &seen.members[intent.member];
+        let same = member.pod().is_some_and(|pod| pod.incarnation.uid == intent.uid);
+        let facts = member.facts();
+        let done = match intent.act {
+            Irreversible::Create => facts.is_some_and(|f| f.db == Db::Loaded),
+            Irreversible::Destroy => facts.is_some_and(|f| f.db == Db::None),
+            Irreversible::Duplicate => {
+                seen.standing.task.is_none() && facts.is_some_and(|f| f.db == Db::Loaded)
+            }
+            // Adopted by the transition, which needs to see the intent.
+            Irreversible::Promote => false,
+        };
+        if (done && member.doing.is_none()) || !same {
+            seen.standing.intent = None;
+        }
+    }
+}
+
+fn rebuild_failed(standing: &mut Standing) {
+    standing.task = None;
+    standing.intent = None;
+    standing.rebuild_failures = standing.rebuild_failures.saturating_add(1);
+}
+
+fn judge(seen: &Observation, desired: &Desired, active: Ordinal) -> Both<Health> {
+    let patience = Patience {
+        unreachable: desired.timeouts.unreachable,
+        rep_state: desired.timeouts.rep_state,
+    };
+    Both::each(|ordinal| {
+        let (member, peer) = (&seen.members[ordinal], &seen.members[ordinal.other()]);
+        let known = seen.standing.incarnations[ordinal].as_ref();
+        if ordinal == active {
+            health::of_active(member, peer, known, patience)
+        } else {
+            health::of_standby(member, peer, known, patience)
+        }
+    })
+}
+
+/// Takes the step; a change of state raises the term.
+fn stand(standing: &mut Standing, seen: &Observation, step: &transition::Step) {
+    let promoted = step.active != standing.active;
+    standing.active = step.active;
+    standing.rebuild = step.rebuild;
+    if step.state != standing.state {
+        change(standing, step.state);
+    }
+    let may_promote = matches!(
+        standing.state,
+        State::Initializing
+            | State::ActiveDown
+            | State::BothDown
+            | State::WaitingForActive
+            | State::ConfiguringActive
+    );
+    if promoted || !may_promote {
+        standing.intent = standing.intent.take().filter(|i| i.act != Irreversible::Promote);
+    }
+    match (&step.because, standing.state) {
+        (Reason::Manual(word, sentence), State::ManualInterventionRequired | State::Failed) => {
+            standing.manual = Some((word.clone(), sentence.clone()));
+        }
+        (_, State::ManualInterventionRequired | State::Failed) => {}
+        _ => standing.manual = None,
+    }
+    standing.twosafe |=
+        seen.members.iter().any(|(_, m)| m.facts().is_some_and(|f| f.twosafe == Some(true)));
+}
+
+fn change(standing: &mut Standing, state: State) {
+    standing.previous = standing.state;
+    standing.state = state;
+    standing.term = standing.term.saturating_add(1);
+}
+
+/// Remembers which incarnations were good: another one has lost its memory.
+fn remember(standing: &mut Standing, seen: &Observation, health: &Both<Health>) {
+    for (ordinal, member) in seen.members.iter() {
+        let loaded = member.facts().is_some_and(|facts| facts.db == Db::Loaded);
+        let incarnation = member.pod().map(|pod| &pod.incarnation);
+        if loaded && !health[ordinal].is_down() && incarnation.is_some() {
+            standing.incarnations[ordinal] = incarnation.cloned();
+        }
+    }
+    if standing.state == State::Normal {
+        standing.rebuild = Rebuild::Repair;
+        standing.rebuild_failures = 0;
+    }
+}
+
+/// Puts the intent on record, and with a duplicate the task that it will start.
+fn intend(standing: &mut Standing, seen: &Observation, orders: &mut Orders) {
+    if let Some(intention) = orders.intend.take() {
+        let member = &seen.members[intention.member];
+        if let Some(pod) = member.pod() {
+            standing.intent = Some(Intent {
+                act: intention.act,
+                member: intention.member,
+                uid: pod.incarnation.uid.clone(),
+                term: standing.term,
+                why: intention.why,
+                at: seen.now,
+            });
+        }
+    }
+    for ordinal in Ordinal::ALL {
+        let Some(Order::Duplicate(_, id)) = &orders.give[ordinal] else { continue };
+        let Some(pod) = seen.members[ordinal].pod() else { continue };
+        standing.task = Some(TaskRecord {
+            id: id.clone(),
+            member: ordinal,
+            incarnation: pod.incarnation.clone(),
+            started: seen.now.as_second(),
+        });
+        if standing.state == State::StandbyDown {
+            change(standing, State::StandbyStarting);
+        }
+    }
+}
+
+/// Gives the pods that have no order one that brings their marker files in line.
+fn mark(seen: &Observation, standing: &Standing, ready: Both<bool>, orders: &mut Orders) {
+    if matches!(standing.state, State::ManualInterventionRequired | State::Reexamine) {
+        return;
+    }
+    for (ordinal, member) in seen.members.iter() {
+        let free = orders.give[ordinal].is_none() && member.doing.is_none();
+        let active = ready[ordinal] && ordinal == standing.active;
+        orders.give[ordinal] = routing::marker(member, active, ready[ordinal])
+            .filter(|verb| member.failure(verb).is_none_or(|f| f.ago >= orders::pause(f.count)))
+            .filter(|_| free)
+            .map(|verb| Order::Do(verb, None))
+            .or(orders.give[ordinal].take());
+    }
+}
+
+/// Keeps the times of the last failover.
+fn watch_failover(standing: &mut Standing, seen: &Observation, step: &transition::Step) {
+    let name = |ordinal: Ordinal| seen.members[ordinal].name.clone();
+    let came_down = seen.standing.state != State::ActiveDown && standing.state == State::ActiveDown;
+    if came_down {
+        standing.failover = Some(Failover {
+            from: name(standing.active),
+            to: name(standing.standby()),
+            reason: step.because.to_string(),
+            detected: seen.now,
+            fenced: None,
+            promoted: None,
+            routed: None,
+            restored: None,
+        });
+    }
+    let intends = standing.intent.as_ref().is_some_and(|i| i.act == Irreversible::Promote);
+    let active = &seen.members[standing.active];
+    let is_active = active.facts().is_some_and(|facts| facts.rep_state == RepState::Active);
+    let Some(failover) = &mut standing.failover else { return };
+    if failover.fenced.is_none() && intends {
+        failover.fenced = Some(seen.now);
+    }
+    if failover.promoted.is_none() && active.name == failover.to && is_active {
+        failover.promoted = Some(seen.now);
+    }
+    let routed = active.role() == Some(crate::observation::Role::Active);
+    if failover.promoted.is_some() && failover.routed.is_none() && routed {
+        failover.routed = Some(seen.now);
+    }
+    if failover.restored.is_none() && standing.state == State::Normal {
+        failover.restored = Some(seen.now);
+    }
+}
+
+/// In good health the spec's interval; short while something is under way.
+fn interval(standing: &Standing, health: &Both<Health>, desired: &Desired) -> Duration {
+    let steady = match standing.state {
+        State::Normal => health.iter().all(|(_, health)| *health == Health::Healthy),
+        State::ManualInterventionRequired | State::Failed => true,
+        _ => false,
+    };
+    if steady { desired.timeouts.polling } else { desired.timeouts.polling.min(BUSY_INTERVAL) }
+}
+
+/// The most telling reason there is.
+fn because(standing: &Standing, orders: Option<Reason>, step: Reason) -> Reason {
+    match orders {
+        Some(reason) if !matches!(step, Reason::Manual(..)) => reason,
+        _ if standing.rebuild_failures >= orders::REBUILD_BUDGET
+            && matches!(standing.state, State::StandbyDown | State::StandbyStarting) =>
+        {
+            Reason::RebuildFailing {
+                pod: standing.standby().to_string(),
+                count: standing.rebuild_failures,
+                text: step.to_string(),
+            }
+        }
+        _ => step,
+    }
+}

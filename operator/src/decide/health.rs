@@ -1,0 +1,384 @@
+//! Health: from what is seen of a member to what that means for its role.
+//!
+//! Never: looks at the state of the pair, nor gives orders. Every "unknown" has a deadline (I6).
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::agent::{Daemon, Db, Facts, Instance, PeerState, RepScheme, RepState, RunState, Verb};
+use crate::observation::{Agent, Member, Pod, Silence, TtContainer};
+use crate::standing::{Incarnation, State};
+
+/// A silent agent whose peer has lost touch with it too counts as lost after this long.
+/// Kept well under the 15 s in which the loss of a node must be answered.
+pub const LOST_AFTER: Duration = Duration::from_secs(5);
+
+/// How often an in-place repair is tried before the member counts as down.
+pub const REPAIR_ATTEMPTS: u32 = 3;
+
+/// How long to be patient, from the spec.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// `unreachableTimeout`: for an agent that does not answer.
+    pub unreachable: Duration,
+    /// `repStateTimeout`: for a database or replication state that is neither good nor bad.
+    pub rep_state: Duration,
+}
+
+/// What a member is worth in its role.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Health {
+    /// All is well.
+    Healthy,
+    /// All is well here, but its database believes that the peer has failed or stopped.
+    OtherDown,
+    /// It works, but for something that one verb mends.
+    Ailing(Ailment),
+    /// It is a standby that applies what it has missed.
+    CatchingUp,
+    /// It cannot be told yet.
+    Unknown(Puzzle),
+    /// It does not work.
+    Down(Why),
+}
+
+/// What one verb mends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ailment {
+    /// The replication agent has stopped.
+    AgentStopped,
+    /// The database is closed to users.
+    Closed,
+    /// Replication to the peer is paused.
+    PeerPaused,
+}
+
+/// What cannot be told yet, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Puzzle {
+    /// The agent does not answer, and nothing else says that the database is gone.
+    Unanswered(Silence),
+    /// The agent has not answered yet since the container started.
+    NotHeard,
+    /// The agent lacks a fact that matters: its name.
+    Missing(&'static str),
+    /// The database is in a passing state.
+    Passing(Db),
+    /// Its replication state says neither yes nor no.
+    RepState(RepState),
+    /// A preStop hook is unloading the database.
+    Quiescing,
+}
+
+/// Why a member does not work.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Why {
+    /// There is no pod.
+    NoPod,
+    /// The pod belongs to an earlier object of the same name.
+    ForeignPod,
+    /// The pod is being deleted.
+    Terminating,
+    /// The `tt` container does not run.
+    NoContainer(String),
+    /// The `tt` container has restarted, and with it the database has left memory.
+    Restarted,
+    /// Its agent is silent, and its peer has lost touch with it too.
+    Lost(Silence),
+    /// Its agent is silent for longer than allowed.
+    Unreachable(Silence),
+    /// The TimesTen instance is missing.
+    NoInstance,
+    /// The TimesTen daemon is down.
+    DaemonDown,
+    /// There is no database.
+    NoDatabase,
+    /// The database is not in memory.
+    NotLoaded,
+    /// The replication agent does not start.
+    AgentWillNotStart,
+    /// The database does not open.
+    WillNotOpen,
+    /// The database has no replication scheme.
+    NoScheme,
+    /// Its replication state does not fit its role.
+    WrongState(RepState),
+    /// It could not be told for longer than allowed.
+    Overdue(Puzzle),
+}
+
+impl Health {
+    /// It does not work.
+    #[must_use]
+    pub const fn is_down(&self) -> bool {
+        matches!(self, Self::Down(_))
+    }
+
+    /// An active that serves its users.
+    #[must_use]
+    pub const fn serves(&self) -> bool {
+        matches!(
+            self,
+            Self::Healthy
+                | Self::OtherDown
+                | Self::Ailing(Ailment::AgentStopped | Ailment::PeerPaused | Ailment::Closed)
+        )
+    }
+
+    /// The word for `status.podStatus[].highLevelState`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Healthy | Self::Ailing(_) => "Healthy",
+            Self::OtherDown => "OtherDown",
+            Self::CatchingUp => "CatchingUp",
+            Self::Unknown(_) => "Unknown",
+            Self::Down(_) => "Down",
+        }
+    }
+}
+
+/// The health of the member that is the active.
+#[must_use]
+pub fn of_active(
+    seen: &Member,
+    peer: &Member,
+    known: Option<&Incarnation>,
+    patience: Patience,
+) -> Health {
+    let (facts, unchanged) = match reach(seen, peer, known, patience) {
+        Ok(reached) => reached,
+        Err(health) => return health,
+    };
+    if let Some(health) = database(facts, unchanged, patience) {
+        return health;
+    }
+    let bounded = |puzzle| bounded(puzzle, unchanged, patience.rep_state);
+    match (facts.rep_scheme, facts.rep_state) {
+        (RepScheme::None, _) if unchanged > patience.rep_state => {
+            return Health::Down(Why::NoScheme);
+        }
+        (RepScheme::None | RepScheme::Unknown, _) => return bounded(Puzzle::Missing("scheme")),
+        (RepScheme::Exists, RepState::Active) => {}
+        (_, state @ (RepState::Standby | RepState::Failed | RepState::Idle)) => {
+            return Health::Down(Why::WrongState(state));
+        }
+        (_, state @ (RepState::Recovering | RepState::Unknown)) => {
+            return bounded(Puzzle::RepState(state));
+        }
+    }
+    match facts.rep_agent {
+        RunState::NotRunning if seen.failed(&Verb::StartRepAgent) >= REPAIR_ATTEMPTS => {
+            return Health::Down(Why::AgentWillNotStart);
+        }
+        RunState::NotRunning => return Health::Ailing(Ailment::AgentStopped),
+        RunState::Unknown => return bounded(Puzzle::Missing("replication agent")),
+        RunState::Running => {}
+    }
+    // Closed by a human, most likely for maintenance: said aloud, but no reason to fail over.
+    if facts.open == Some(false) {
+        return Health::Ailing(Ailment::Closed);
+    }
+    match facts.peer_state {
+        PeerState::Start | PeerState::Unknown => Health::Healthy,
+        PeerState::Pause => Health::Ailing(Ailment::PeerPaused),
+        PeerState::Stop | PeerState::Failed => Health::OtherDown,
+    }
+}
+
+/// The health of the member that is the standby.
+#[must_use]
+pub fn of_standby(
+    seen: &Member,
+    peer: &Member,
+    known: Option<&Incarnation>,
+    patience: Patience,
+) -> Health {
+    let (facts, unchanged) = match reach(seen, peer, known, patience) {
+        Ok(reached) => reached,
+        Err(health) => return health,
+    };
+    if let Some(health) = database(facts, unchanged, patience) {
+        return health;
+    }
+    let bounded = |puzzle| bounded(puzzle, unchanged, patience.rep_state);
+    match facts.rep_scheme {
+        RepScheme::None => return Health::Down(Why::NoScheme),
+        RepScheme::Unknown => return bounded(Puzzle::Missing("scheme")),
+        RepScheme::Exists => {}
+    }
+    match facts.rep_agent {
+        RunState::NotRunning if seen.failed(&Verb::StartRepAgent) >= REPAIR_ATTEMPTS => {
+            return Health::Down(Why::AgentWillNotStart);
+        }
+        RunState::NotRunning => return Health::Ailing(Ailment::AgentStopped),
+        RunState::Unknown => return bounded(Puzzle::Missing("replication agent")),
+        RunState::Running => {}
+    }
+    match facts.rep_state {
+        RepState::Standby => {}
+        RepState::Recovering | RepState::Idle => return Health::CatchingUp,
+        state @ (RepState::Active | RepState::Failed) => {
+            return Health::Down(Why::WrongState(state));
+        }
+        RepState::Unknown => return bounded(Puzzle::RepState(RepState::Unknown)),
+    }
+    if facts.open == Some(false) {
+        return if seen.failed(&Verb::OpenDb) >= REPAIR_ATTEMPTS {
+            Health::Down(Why::WillNotOpen)
+        } else {
+            Health::Ailing(Ailment::Closed)
+        };
+    }
+    match facts.peer_state {
+        PeerState::Start | PeerState::Unknown => Health::Healthy,
+        PeerState::Pause => Health::Ailing(Ailment::PeerPaused),
+        PeerState::Stop | PeerState::Failed => Health::OtherDown,
+    }
+}
+
+/// Whether the member can be asked at all: its facts, and for how long they have been the same.
+fn reach<'a>(
+    seen: &'a Member,
+    peer: &Member,
+    known: Option<&Incarnation>,
+    patience: Patience,
+) -> Result<(&'a Facts, Duration), Health> {
+    let down = |why| Err(Health::Down(why));
+    let pod = match &seen.pod {
+        Pod::Absent => return down(Why::NoPod),
+        Pod::Foreign => return down(Why::ForeignPod),
+        Pod::Present(pod) => pod,
+    };
+    if pod.terminating {
+        return down(Why::Terminating);
+    }
+    match &pod.tt {
+        TtContainer::Running => {}
+        TtContainer::Waiting { reason } | TtContainer::Ended { reason } => {
+            return down(Why::NoContainer(reason.clone()));
+        }
+    }
+    match &seen.agent {
+        Agent::Heard(heard) => Ok((&heard.facts, heard.unchanged)),
+        // A new life of the container is proof that the database is out of memory.
+        Agent::NotYet { .. } if known.is_some_and(|known| *known != pod.incarnation) => {
+            down(Why::Restarted)
+        }
+        Agent::NotYet { waited, how } => {
+            let how = how.clone().unwrap_or_else(|| Silence::Mute("no answer yet".into()));
+            silent(how, *waited, peer, patience, Puzzle::NotHeard)
+        }
+        Agent::Silent { since, how } => {
+            silent(how.clone(), *since, peer, patience, Puzzle::Unanswered(how.clone()))
+        }
+    }
+}
+
+/// An unreachable agent is not a dead database: the peer's replication has the second opinion.
+fn silent<'a>(
+    how: Silence,
+    since: Duration,
+    peer: &Member,
+    patience: Patience,
+    puzzle: Puzzle,
+) -> Result<(&'a Facts, Duration), Health> {
+    // Refused credentials say nothing of the database, however long they are refused.
+    if matches!(how, Silence::Refused(_)) {
+        return Err(Health::Unknown(puzzle));
+    }
+    let opinion = peer.facts().filter(|facts| facts.rep_agent == RunState::Running);
+    Err(match opinion.map(|facts| facts.peer_state) {
+        Some(PeerState::Stop | PeerState::Failed) if since >= LOST_AFTER => {
+            Health::Down(Why::Lost(how))
+        }
+        Some(PeerState::Start | PeerState::Pause) => Health::Unknown(puzzle),
+        None | Some(_) if since >= patience.unreachable => Health::Down(Why::Unreachable(how)),
+        None | Some(_) => Health::Unknown(puzzle),
+    })
+}
+
+/// What keeps a database from being judged by its replication, if anything.
+fn database(facts: &Facts, unchanged: Duration, patience: Patience) -> Option<Health> {
+    let bounded = |puzzle| Some(bounded(puzzle, unchanged, patience.rep_state));
+    if facts.quiescing {
+        return Some(Health::Unknown(Puzzle::Quiescing));
+    }
+    match facts.instance {
+        Instance::Missing => return Some(Health::Down(Why::NoInstance)),
+        Instance::Unknown => return bounded(Puzzle::Missing("instance")),
+        Instance::Exists => {}
+    }
+    match facts.daemon {
+        Daemon::Down => return Some(Health::Down(Why::DaemonDown)),
+        Daemon::Unknown => return bounded(Puzzle::Missing("daemon")),
+        Daemon::Up => {}
+    }
+    match facts.db {
+        Db::None => Some(Health::Down(Why::NoDatabase)),
+        Db::Unloaded | Db::Unloading => Some(Health::Down(Why::NotLoaded)),
+        passing @ (Db::Loading | Db::Transitioning | Db::Unknown) => {
+            bounded(Puzzle::Passing(passing))
+        }
+        Db::Loaded => None,
+    }
+}
+
+/// Unknown up to the deadline, down from there (I6).
+fn bounded(puzzle: Puzzle, unchanged: Duration, limit: Duration) -> Health {
+    if unchanged > limit { Health::Down(Why::Overdue(puzzle)) } else { Health::Unknown(puzzle) }
+}
+
+/// The state in which a pod's health is not yet expected to be good.
+#[must_use]
+pub const fn settling(state: State) -> bool {
+    matches!(state, State::Initializing | State::StandbyStarting | State::StandbyCatchup)
+}
+
+impl fmt::Display for Ailment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AgentStopped => "its replication agent has stopped",
+            Self::Closed => "its database is closed to users",
+            Self::PeerPaused => "its replication to the peer is paused",
+        })
+    }
+}
+
+impl fmt::Display for Puzzle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unanswered(how) => write!(f, "its agent does not answer ({how})"),
+            Self::NotHeard => f.write_str("its agent has not answered yet"),
+            Self::Missing(what) => write!(f, "its agent does not say about the {what}"),
+            Self::Passing(db) => write!(f, "its database is {db}"),
+            Self::RepState(state) => write!(f, "its replication state is {state}"),
+            Self::Quiescing => f.write_str("its database is being unloaded by a preStop hook"),
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPod => f.write_str("there is no such pod"),
+            Self::ForeignPod => f.write_str("the pod belongs to an earlier object of this name"),
+            Self::Terminating => f.write_str("the pod is being deleted"),
+            Self::NoContainer(reason) => write!(f, "container tt does not run ({reason})"),
+            Self::Restarted => f.write_str("container tt has restarted"),
+            Self::Lost(how) => {
+                write!(f, "its agent does not answer ({how}) and its peer has lost touch with it")
+            }
+            Self::Unreachable(how) => write!(f, "its agent does not answer ({how})"),
+            Self::NoInstance => f.write_str("its TimesTen instance is missing"),
+            Self::DaemonDown => f.write_str("its TimesTen daemon is down"),
+            Self::NoDatabase => f.write_str("it has no database"),
+            Self::NotLoaded => f.write_str("its database is not loaded"),
+            Self::AgentWillNotStart => f.write_str("its replication agent does not start"),
+            Self::WillNotOpen => f.write_str("its database does not open"),
+            Self::NoScheme => f.write_str("its database has no replication scheme"),
+            Self::WrongState(state) => write!(f, "its replication state is {state}"),
+            Self::Overdue(puzzle) => write!(f, "{puzzle}, for too long"),
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! Orders: from where the pair stands and what is seen, to at most one order a pod.
+//!
+//! Never: changes the state. Orders follow from where the pair stands, not from how it came there,
+//! so that looking again after a crash gives the same ones. An irreversible order is given only
+//! when its intent is on record and its proof is fresh; until then its intent is what comes out.
+
+use std::time::Duration;
+
+use super::health::{Ailment, Health};
+use super::proof::{self, Candidate, Fenced, GoodSource, NotFenced};
+use super::reason::Reason;
+use crate::agent::{Daemon, Db, Facts, PeerState, RepScheme, RepState, RunState, Verb};
+use crate::desired::Desired;
+use crate::observation::{Member, Observation};
+use crate::pair::{Both, Ordinal};
+use crate::standing::{Irreversible, Rebuild, Standing, State};
+
+/// The pause after the first failure of a verb; it doubles with each further one.
+pub const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause between two tries of a failing verb.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How many failed rebuilds in a row make a condition that a human should look at.
+pub const REBUILD_BUDGET: u32 = 3;
+
+/// An order to one pod. What cannot be taken back carries its proof.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Order {
+    /// A verb that can be repeated, and one that follows it at once if it succeeds.
+    Do(Verb, Option<Verb>),
+    /// `createDb`, whose intent is on record.
+    Create,
+    /// Makes a standby in step the active.
+    Promote(Candidate, Fenced),
+    /// Makes the best database ACTIVE after a dual failure, or at the very first.
+    Activate(Fenced),
+    /// `destroyDb`: the peer has been seen to be a complete copy.
+    Destroy(GoodSource),
+    /// `repDuplicate`, as the task of that id.
+    Duplicate(GoodSource, String),
+}
+
+impl Order {
+    /// The verb that is sent.
+    #[must_use]
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::Do(verb, _) => verb.clone(),
+            Self::Create => Verb::CreateDb,
+            Self::Promote(..) | Self::Activate(_) => Verb::RepStateSetActive,
+            Self::Destroy(_) => Verb::DestroyDb,
+            Self::Duplicate(..) => Verb::RepDuplicate,
+        }
+    }
+
+    /// It cannot be taken back: the pod is confirmed with a direct read first.
+    #[must_use]
+    pub const fn irreversible(&self) -> bool {
+        !matches!(self, Self::Do(..))
+    }
+}
+
+/// An irreversible act that is to be recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intention {
+    /// What.
+    pub act: Irreversible,
+    /// In which member.
+    pub member: Ordinal,
+    /// Why.
+    pub why: String,
+}
+
+/// What is to be done to the pods.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Orders {
+    /// At most one order a pod.
+    pub give: Both<Option<Order>>,
+    /// The intent to record.
+    pub intend: Option<Intention>,
+    /// Agents to be asked at once.
+    pub ask: Both<bool>,
+    /// The pod to delete, as a fence.
+    pub delete: Option<Ordinal>,
+    /// Why, where it is more to the point than the reason of the state.
+    pub because: Option<Reason>,
+}
+
+/// Everything the orders follow from.
+pub(super) struct Field<'a> {
+    pub(super) seen: &'a Observation,
+    /// Where the pair stands now, as it is about to be recorded.
+    pub(super) now: &'a Standing,
+    pub(super) desired: &'a Desired,
+    pub(super) health: &'a Both<Health>,
+}
+
+/// The orders for where the pair stands.
+pub(super) fn given(field: &Field<'_>) -> Orders {
+    let mut orders = Orders::default();
+    let (active, standby) = (field.now.active, field.now.standby());
+    match field.now.state {
+        State::Initializing => {
+            field.make_active(&mut orders, active);
+            if proof::serves(field.member(active)) {
+                field.bring_back(&mut orders, standby);
+            } else if field.member(standby).facts().is_some_and(|f| f.daemon == Daemon::Down) {
+                field.order(&mut orders, standby, Verb::StartDaemon, None);
+            }
+        }
+        State::Normal => {
+            field.mend(&mut orders, active);
+            field.mend(&mut orders, standby);
+        }
+        State::ActiveDown => field.fail_over(&mut orders),
+        State::ActiveTakeover => field.take_over(&mut orders),
+        State::StandbyDown | State::StandbyStarting | State::StandbyCatchup => {
+            field.mend(&mut orders, active);
+            field.bring_back(&mut orders, standby);
+        }
+        State::ConfiguringActive => field.configure(&mut orders, active),
+        State::BothDown
+        | State::WaitingForActive
+        | State::Reexamine
+        | State::ManualInterventionRequired
+        | State::Failed => {}
+    }
+    orders
+}
+
+/// How long to wait after the n-th failure in a row.
+#[must_use]
+pub fn pause(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::ZERO,
+        n => FIRST_PAUSE.saturating_mul(1 << (n - 1).min(16)).min(LONGEST_PAUSE),
+    }
+}
+
+impl Field<'_> {
+    fn member(&self, ordinal: Ordinal) -> &Member {
+        &self.seen.members[ordinal]
+    }
+
+    /// Gives a repeatable order, unless the pod is busy or the verb has to pause.
+    fn order(&self, orders: &mut Orders, to: Ordinal, verb: Verb, then: Option<Verb>) {
+        if self.may(to, &verb) {
+            orders.give[to] = Some(Order::Do(verb, then));
+        }
+    }
+
+    /// The pod is free, and the verb has not failed just now.
+    fn may(&self, to: Ordinal, verb: &Verb) -> bool {
+        let member = self.member(to);
+        let rested = member.failure(verb).is_none_or(|f| f.ago >= pause(f.count));
+        member.doing.is_none() && rested
+    }
+
+    /// The act is on record for the very pod; else it is put on record.
+    fn recorded(&self, orders: &mut Orders, act: Irreversible, member: Ordinal, why: &str) -> bool {
+        let uid = self.member(member).pod().map(|pod| pod.incarnation.uid.as_str());
+        let on_record = self.now.intent.as_ref().is_some_and(|intent| {
+            intent.act == act && intent.member == member && Some(intent.uid.as_str()) == uid
+        });
+        if !on_record && uid.is_some() {
+            orders.intend = Some(Intention { act, member, why: why.to_owned() });
+        }
+        on_record && self.seen.intent_age.is_some()
+    }
+
+    /// Up to a database that is ACTIVE, for a pair that never was.
+    fn make_active(&self, orders: &mut Orders, to: Ordinal) {
+        let Some(facts) = self.member(to).facts() else { return };
+        match (facts.daemon, facts.db) {
+            (Daemon::Down, _) => self.order(orders, to, Verb::StartDaemon, None),
+            (Daemon::Up, Db::None) => {
+                if self.recorded(orders, Irreversible::Create, to, "there is no database yet")
+                    && self.may(to, &Verb::CreateDb)
+                {
+                    orders.give[to] = Some(Order::Create);
+                }
+            }
+            (Daemon::Up, Db::Unloaded) => self.order(orders, to, Verb::LoadDb, None),
+            (Daemon::Up, Db::Loaded) => self.make_replicated(orders, to, facts),
+            (Daemon::Unknown, _)
+            | (Daemon::Up, Db::Loading | Db::Unloading | Db::Transitioning | Db::Unknown) => {}
+        }
+    }
+
+    fn make_replicated(&self, orders: &mut Orders, to: Ordinal, facts: &Facts) {
+        let scheme = || Verb::CreateRepScheme { statement: self.desired.rep_create_statement() };
+        match (facts.open, facts.rep_scheme, facts.rep_state, facts.rep_agent) {
+            (Some(false), ..) => self.order(orders, to, Verb::OpenDb, None),
+            (_, RepScheme::None, ..) => {
+                self.order(orders, to, scheme(), Some(Verb::CreateRepEpilog));
+            }
+            (_, RepScheme::Exists, RepState::Idle | RepState::Standby, _) => {
+                self.activate(orders, to);
+            }
+            (_, RepScheme::Exists, RepState::Active, RunState::NotRunning) => {
+                self.order(orders, to, Verb::StartRepAgent, None);
+            }
+            _ => {}
+        }
+    }
+
+    /// What one verb mends, while the pair goes on.
+    fn mend(&self, orders: &mut Orders, to: Ordinal) {
+        let closed_by_hand = to == self.now.active;
+        match &self.health[to] {
+            Health::Ailing(Ailment::AgentStopped) => {
+                self.order(orders, to, Verb::StartRepAgent, None);
+            }
+            Health::Ailing(Ailment::Closed) if !closed_by_hand => {
+                self.order(orders, to, Verb::OpenDb, None);
+            }
+            Health::Ailing(Ailment::PeerPaused) => {
+                self.order(orders, to, Verb::SetSubStateStart, None);
+            }
+            // The peer is good, whatever this database believes of it (rows 21, 23).
+            Health::OtherDown if self.in_step(to.other()) => {
+                self.order(orders, to, Verb::SetSubStateStart, None);
+            }
+            Health::Ailing(Ailment::Closed)
+            | Health::Healthy
+            | Health::OtherDown
+            | Health::CatchingUp
+            | Health::Unknown(_)
+            | Health::Down(_) => {}
+        }
+    }
+
+    fn in_step(&self, member: Ordinal) -> bool {
+        matches!(self.health[member], Health::Healthy | Health::OtherDown)
+            && self.now.rebuild == Rebuild::Repair
+    }
+
+    /// Fence the old active, then promote its peer.
+    fn fail_over(&self, orders: &mut Orders) {
+        let (old, new) = (self.now.active, self.now.standby());
+        let name = |of: Ordinal| self.member(of).name.clone();
+        let Some(candidate) = Candidate::seen(self.member(new)) else {
+            orders.because = Some(Reason::NotFit(name(new)));
+            orders.ask[new] = self.member(new).doing.is_none();
+            return;
+        };
+        let fenced = Fenced::seen(
+            self.member(old),
+            self.member(new),
+            self.now.incarnations[old].as_ref(),
+            self.desired.fencing_policy,
+        );
+        match fenced {
+            Ok(fenced) => {
+                let why = fenced.to_string();
+                orders.because = Some(Reason::Promoting(name(new), why.clone()));
+                if self.recorded(orders, Irreversible::Promote, new, &why) {
+                    let fresh = self.fresh(new);
+                    orders.ask[new] = !fresh;
+                    if fresh && self.may(new, &Verb::RepStateSetActive) {
+                        orders.give[new] = Some(Order::Promote(candidate, fenced));
+                    }
+                }
+            }
+            Err(lacking) => {
+                orders.because = Some(Reason::Fencing(name(old), lacking));
+                match lacking {
+                    NotFenced::Serves => self.demote(orders, old),
+                    NotFenced::DeletePod => orders.delete = Some(old),
+                    NotFenced::AwaitsEnd => {}
+                }
+            }
+        }
+    }
+
+    /// Takes the role from an active that still answers.
+    fn demote(&self, orders: &mut Orders, old: Ordinal) {
+        let Some(facts) = self.member(old).facts() else { return };
+        let verb = if facts.rep_agent == RunState::Running {
+            Verb::StopRepAgent
+        } else {
+            Verb::RepDeactivate
+        };
+        self.order(orders, old, verb, None);
+    }
+
+    /// The member was heard since the intent was recorded.
+    fn fresh(&self, member: Ordinal) -> bool {
+        self.member(member)
+            .heard()
+            .zip(self.seen.intent_age)
+            .is_some_and(|(heard, age)| heard.asked < age)
+    }
+
+    /// Tells TimesTen that the peer has failed, so that commits no longer wait for it.
+    fn take_over(&self, orders: &mut Orders) {
+        let active = self.now.active;
+        let told = self.member(active).facts().is_some_and(|f| f.peer_state == PeerState::Failed);
+        let needed = self.now.rebuild == Rebuild::Copy || self.now.twosafe;
+        if needed && !told {
+            self.order(orders, active, Verb::RepStateSave, None);
+        }
+    }
+
+    /// Up the ladder: start what has stopped; copy only what cannot be mended (W10).
+    fn bring_back(&self, orders: &mut Orders, to: Ordinal) {
+        let member = self.member(to);
+        if self.now.task.is_some() {
+            // A task that never ends is ended with the container it runs in.
+            if self.desired.timeouts.task.is_some_and(|limit| self.seen.task_age > limit) {
+                self.order(orders, to, Verb::Die, None);
+            }
+            return;
+        }
+        let Some(facts) = member.facts() else { return };
+        match (facts.daemon, facts.db) {
+            (Daemon::Down, _) => self.order(orders, to, Verb::StartDaemon, None),
+            (Daemon::Up, Db::None) => self.copy(orders, to, Irreversible::Duplicate),
+            (Daemon::Up, _) if self.now.rebuild == Rebuild::Copy => {
+                self.copy(orders, to, Irreversible::Destroy);
+            }
+            (Daemon::Up, Db::Unloaded) => self.order(orders, to, Verb::LoadDb, None),
+            (Daemon::Up, Db::Loaded) if facts.open == Some(false) => {
+                self.order(orders, to, Verb::OpenDb, None);
+            }
+            (Daemon::Up, Db::Loaded) if facts.rep_agent == RunState::NotRunning => {
+                self.order(orders, to, Verb::StartRepAgent, None);
+            }
+            (Daemon::Up, Db::Loaded) => self.mend(orders, to),
+            (Daemon::Unknown, _)
+            | (Daemon::Up, Db::Loading | Db::Unloading | Db::Transitioning | Db::Unknown) => {}
+        }
+    }
+
+    /// Destroys or copies, if the active is a proven good source.
+    fn copy(&self, orders: &mut Orders, to: Ordinal, act: Irreversible) {
+        let from = to.other();
+        if self.rests(to) {
+            return;
+        }
+        if !proof::serves(self.member(from)) {
+            orders.because = Some(Reason::NoGoodSource(self.member(from).name.clone()));
+            return;
+        }
+        if !self.recorded(orders, act, to, &format!("copying {}", self.member(from).name)) {
+            return;
+        }
+        let Some(source) = GoodSource::seen(self.member(from), self.seen.intent_age) else {
+            orders.ask[from] = true;
+            return;
+        };
+        let order = match act {
+            Irreversible::Destroy => Order::Destroy(source),
+            Irreversible::Duplicate | Irreversible::Create | Irreversible::Promote => {
+                Order::Duplicate(source, self.seen.fresh_id.clone())
+            }
+        };
+        if self.may(to, &order.verb()) {
+            orders.give[to] = Some(order);
+        }
+    }
+
+    /// The standby's rebuild has failed just now: growing pauses, whatever step failed (I5).
+    fn rests(&self, to: Ordinal) -> bool {
+        let failed = |verb| self.member(to).failure(&verb).map(|failure| failure.ago);
+        [failed(Verb::DestroyDb), failed(Verb::RepDuplicate)]
+            .into_iter()
+            .flatten()
+            .any(|ago| ago < pause(self.now.rebuild_failures))
+    }
+
+    /// Makes the best database of a pair that was down the active.
+    fn configure(&self, orders: &mut Orders, to: Ordinal) {
+        let Some(facts) = self.member(to).facts() else { return };
+        match (facts.daemon, facts.db) {
+            (Daemon::Down, _) => self.order(orders, to, Verb::StartDaemon, None),
+            (Daemon::Up, Db::Unloaded) => self.order(orders, to, Verb::LoadDb, None),
+            (Daemon::Up, Db::Loaded) => self.make_replicated(orders, to, facts),
+            (Daemon::Unknown, _)
+            | (
+                Daemon::Up,
+                Db::None | Db::Loading | Db::Unloading | Db::Transitioning | Db::Unknown,
+            ) => {}
+        }
+    }
+
+    fn activate(&self, orders: &mut Orders, to: Ordinal) {
+        let peer = to.other();
+        let fenced = Fenced::peer_of_activated(
+            self.member(peer),
+            self.member(to),
+            self.now,
+            self.desired.fencing_policy,
+        );
+        match fenced {
+            Ok(fenced) => {
+                let why = fenced.to_string();
+                if self.recorded(orders, Irreversible::Promote, to, &why)
+                    && self.may(to, &Verb::RepStateSetActive)
+                {
+                    orders.give[to] = Some(Order::Activate(fenced));
+                }
+            }
+            Err(lacking) => {
+                orders.because = Some(Reason::Fencing(self.member(peer).name.clone(), lacking));
+                if lacking == NotFenced::DeletePod {
+                    orders.delete = Some(peer);
+                }
+            }
+        }
+    }
+}

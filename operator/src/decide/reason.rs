@@ -1,0 +1,169 @@
+//! Reasons: why a plan is what it is, one value for the condition, the event and the log (I12).
+//!
+//! Never: decides. Every reason has a word for machines and a sentence that says what is waited
+//! for and, where a human can help, what to do.
+
+use std::fmt;
+
+use super::health::{Ailment, Puzzle, Why};
+use super::proof::NotFenced;
+use crate::desired::SpecProblem;
+
+/// Why the plan is what it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reason {
+    /// Both databases serve and replicate.
+    AllIsWell,
+    /// A pod is on its way to a database: what is being done or waited for.
+    Provisioning(String, String),
+    /// The active does not work.
+    ActiveFailed(String, Why),
+    /// The standby does not work.
+    StandbyFailed(String, Why),
+    /// A member works but for something that is being mended.
+    Mending(String, Ailment),
+    /// The active is closed to users.
+    ActiveClosed(String),
+    /// The active says that its peer has failed, or the peer says that of the active.
+    PeerEstranged(String),
+    /// It cannot be told how a member is.
+    Unclear(String, Puzzle),
+    /// The old active has to be fenced before its peer is promoted.
+    Fencing(String, NotFenced),
+    /// A member is being promoted.
+    Promoting(String, String),
+    /// The standby is not fit to be promoted.
+    NotFit(String),
+    /// A member takes over as the active.
+    TakingOver(String),
+    /// The standby is being brought back: how.
+    Rebuilding(String, String),
+    /// The standby cannot be brought back; the active serves on.
+    RebuildFailing {
+        /// The standby.
+        pod: String,
+        /// How often it failed in a row.
+        count: u32,
+        /// What was said last.
+        text: String,
+    },
+    /// The source of a copy is not good, so that nothing is destroyed.
+    NoGoodSource(String),
+    /// The standby applies what it has missed.
+    CatchingUp(String),
+    /// Neither database works.
+    BothFailed(String),
+    /// The pod with the best database has to come up first.
+    WaitingForActive(String, String),
+    /// That database is being made the active.
+    Configuring(String, String),
+    /// The operator looks whether what a human did is good.
+    Reexamining(String),
+    /// A human is needed: word and sentence.
+    Manual(String, String),
+    /// The spec cannot be acted on.
+    BadSpec(SpecProblem),
+    /// The topology is not managed by this version.
+    UnmanagedTopology,
+    /// The object is being deleted.
+    Deleting,
+}
+
+impl Reason {
+    /// The word for conditions.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self {
+            Self::AllIsWell => "AllIsWell",
+            Self::Provisioning(..) => "Provisioning",
+            Self::ActiveFailed(..) => "ActiveFailed",
+            Self::StandbyFailed(..) => "StandbyFailed",
+            Self::Mending(..) => "Mending",
+            Self::ActiveClosed(_) => "DatabaseClosed",
+            Self::PeerEstranged(_) => "PeerEstranged",
+            Self::Unclear(..) => "Unclear",
+            Self::Fencing(..) => "FencingActive",
+            Self::Promoting(..) => "PromotingStandby",
+            Self::NotFit(_) => "StandbyNotFit",
+            Self::TakingOver(_) => "TakingOver",
+            Self::Rebuilding(..) => "RebuildingStandby",
+            Self::RebuildFailing { .. } => "StandbyRebuildFailing",
+            Self::NoGoodSource(_) => "NoGoodSource",
+            Self::CatchingUp(_) => "StandbyCatchingUp",
+            Self::BothFailed(_) => "BothFailed",
+            Self::WaitingForActive(..) => "WaitingForActive",
+            Self::Configuring(..) => "ConfiguringActive",
+            Self::Reexamining(_) => "Reexamining",
+            Self::Manual(word, _) => word,
+            Self::BadSpec(_) => "InvalidSpec",
+            Self::UnmanagedTopology => "TopologyNotManaged",
+            Self::Deleting => "Deleting",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AllIsWell => f.write_str("both databases serve and replicate"),
+            Self::Provisioning(pod, what) => write!(f, "{pod}: {what}"),
+            Self::ActiveFailed(pod, why) => write!(f, "the active, {pod}, has failed: {why}"),
+            Self::StandbyFailed(pod, why) => write!(f, "the standby, {pod}, has failed: {why}"),
+            Self::Mending(pod, what) => write!(f, "{pod}: {what}; it is being mended in place"),
+            Self::ActiveClosed(pod) => write!(
+                f,
+                "the database of the active, {pod}, is closed to users; if that is not on \
+                 purpose, open it with `ttAdmin -open` in container tt"
+            ),
+            Self::PeerEstranged(pod) => {
+                write!(f, "{pod} serves, but its peer is marked failed; it is being set to start")
+            }
+            Self::Unclear(pod, puzzle) => write!(f, "waiting for {pod}: {puzzle}"),
+            Self::Fencing(pod, lacking) => write!(f, "fencing the old active, {pod}: {lacking}"),
+            Self::Promoting(pod, proof) => write!(f, "promoting {pod}; of its peer: {proof}"),
+            Self::NotFit(pod) => {
+                write!(f, "{pod} cannot be promoted: it is not known to be a standby in step")
+            }
+            Self::TakingOver(pod) => write!(f, "{pod} takes over as the active"),
+            Self::Rebuilding(pod, how) => write!(f, "bringing back the standby, {pod}: {how}"),
+            Self::RebuildFailing { pod, count, text } => write!(
+                f,
+                "the standby, {pod}, could not be brought back {count} times; the active serves \
+                 on, and it is tried again with growing pauses; last error: {text}"
+            ),
+            Self::NoGoodSource(pod) => write!(
+                f,
+                "{pod} is not seen to be a good source, so that its peer is neither destroyed \
+                 nor copied over"
+            ),
+            Self::CatchingUp(pod) => write!(f, "{pod} applies what it has missed"),
+            Self::BothFailed(why) => write!(f, "neither database works: {why}"),
+            Self::WaitingForActive(pod, why) => {
+                write!(f, "{pod} holds the best database and has to come up first: {why}")
+            }
+            Self::Configuring(pod, what) => write!(f, "making {pod} the active: {what}"),
+            Self::Reexamining(what) => write!(f, "looking at what was repaired: {what}"),
+            Self::Manual(_, sentence) => f.write_str(sentence),
+            Self::BadSpec(problem) => write!(f, "{problem}"),
+            Self::UnmanagedTopology => f.write_str(
+                "replicationTopology none: the Kubernetes objects are kept, but this version \
+                 does not manage the databases in the pods; use activeStandbyPair",
+            ),
+            Self::Deleting => f.write_str("the object is being deleted"),
+        }
+    }
+}
+
+impl fmt::Display for NotFenced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Serves => "its database is still ACTIVE and is being demoted",
+            Self::DeletePod => "it cannot be asked, so that its pod is deleted",
+            Self::AwaitsEnd => {
+                "its pod is being deleted; waiting for its node to confirm that it has ended, or \
+                 for a human to say that the node is shut down (taint \
+                 node.kubernetes.io/out-of-service)"
+            }
+        })
+    }
+}

@@ -1,0 +1,389 @@
+//! What one process remembers of one object between passes: answers, silences, orders under way.
+//!
+//! Never: decides, and nothing here outlives the process or is needed after a restart. All times
+//! are monotonic (I14) and start anew with the process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::agent::{AgentError, Facts, TaskReport, Verb};
+use crate::crd::TimesTenClassic;
+use crate::credentials::Credentials;
+use crate::desired::Desired;
+use crate::objects::{Versions, Write};
+use crate::observation::{Agent, Doing, Failure, Heard, Markers, Role, Silence, Task};
+use crate::pair::Both;
+use crate::standing::{Incarnation, Intent, Standing, State};
+
+/// What is remembered of one object.
+#[derive(Debug)]
+pub struct Memory {
+    /// The object as this process last wrote it: the watch may lag behind.
+    pub written: Option<Arc<TimesTenClassic>>,
+    /// The last spec that could be believed, and its generation.
+    pub desired: Option<(i64, Arc<Desired>)>,
+    /// What the agents are spoken to with.
+    pub credentials: Option<Arc<Credentials>>,
+    /// What is remembered of each pod.
+    pub members: Both<Link>,
+    /// The last error of a write of an owned object.
+    pub trouble: Option<String>,
+    /// Owned objects that were written and that the watches have not shown yet.
+    pub recent: Recent,
+    /// The generation of the spec and the versions of the owned objects that `drift` was worked
+    /// out for.
+    pub compared: Option<(i64, Versions)>,
+    /// What differed then.
+    pub drift: Vec<Write>,
+    state: Option<(State, i64, Instant)>,
+    intent: Option<(Intent, Instant)>,
+    task: Option<(String, Instant)>,
+}
+
+impl Memory {
+    /// Nothing is remembered yet.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self {
+            written: None,
+            desired: None,
+            credentials: None,
+            members: Both::each(|_| Link::new(now)),
+            trouble: None,
+            recent: Recent::default(),
+            compared: None,
+            drift: Vec::new(),
+            state: None,
+            intent: None,
+            task: None,
+        }
+    }
+
+    /// Notes what the status says, and since when this process knows it.
+    pub fn note(&mut self, standing: &Standing, now: Instant) {
+        if self.state.is_none_or(|(s, term, _)| (s, term) != (standing.state, standing.term)) {
+            self.state = Some((standing.state, standing.term, now));
+        }
+        if self.intent.as_ref().map(|(intent, _)| intent) != standing.intent.as_ref() {
+            self.intent = standing.intent.clone().map(|intent| (intent, now));
+        }
+        let task = standing.task.as_ref().map(|task| &task.id);
+        if self.task.as_ref().map(|(id, _)| id) != task {
+            self.task = task.cloned().map(|id| (id, now));
+        }
+    }
+
+    /// How long the object is known to be in its state.
+    #[must_use]
+    pub fn in_state(&self, now: Instant) -> Duration {
+        self.state.map_or(Duration::ZERO, |(_, _, since)| now - since)
+    }
+
+    /// How long ago the intent was known to be on record.
+    #[must_use]
+    pub fn intent_age(&self, now: Instant) -> Option<Duration> {
+        self.intent.as_ref().map(|(_, since)| now - *since)
+    }
+
+    /// How long the task has been known.
+    #[must_use]
+    pub fn task_age(&self, now: Instant) -> Duration {
+        self.task.as_ref().map_or(Duration::ZERO, |(_, since)| now - *since)
+    }
+}
+
+/// Objects that were written, by kind and name, with the version that the watch showed then.
+#[derive(Debug, Default)]
+pub struct Recent(BTreeMap<String, (Option<String>, Instant)>);
+
+impl Recent {
+    /// An object was written while the watch showed this version of it.
+    pub fn note(&mut self, key: String, shown: Option<String>, now: Instant) {
+        self.0.insert(key, (shown, now));
+    }
+
+    /// The watch has yet to show what was written.
+    #[must_use]
+    pub fn awaits(&self, key: &str, shown: Option<&str>, now: Instant) -> bool {
+        self.0
+            .get(key)
+            .is_some_and(|(before, at)| before.as_deref() == shown && now - *at < UNCONFIRMED)
+    }
+}
+
+/// How long something may go unconfirmed by the watches before it is written again.
+const UNCONFIRMED: Duration = Duration::from_secs(10);
+
+/// What is remembered of one pod, in its present incarnation.
+#[derive(Debug)]
+pub struct Link {
+    incarnation: Option<Incarnation>,
+    since: Instant,
+    asking: Option<Instant>,
+    asked: Option<Instant>,
+    heard: Option<Answer>,
+    silent: Option<(Instant, Silence)>,
+    fresh_from: Instant,
+    doing: Option<(Verb, Instant)>,
+    failures: Vec<(Verb, u32, Instant, bool, String)>,
+    markers: Markers,
+    task: (String, Task),
+    label: Option<Written>,
+    guarded: bool,
+}
+
+/// A role label that was written and that the watch has not shown yet.
+#[derive(Debug)]
+struct Written {
+    /// The version of the pod that the watch showed when it was written.
+    before: Option<String>,
+    role: Option<Role>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    facts: Facts,
+    asked: Instant,
+    unchanged: Instant,
+}
+
+/// An agent that lets a question wait this long counts as silent since it was asked.
+pub const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+
+impl Link {
+    fn new(now: Instant) -> Self {
+        Self {
+            incarnation: None,
+            since: now,
+            asking: None,
+            asked: None,
+            heard: None,
+            silent: None,
+            fresh_from: now,
+            doing: None,
+            failures: Vec::new(),
+            markers: Markers::default(),
+            task: (String::new(), Task::NotAsked),
+            label: None,
+            guarded: false,
+        }
+    }
+
+    /// Forgets everything if this is another incarnation than before.
+    pub fn meet(&mut self, incarnation: Option<&Incarnation>, now: Instant) {
+        if self.incarnation.as_ref() != incarnation {
+            *self = Self { incarnation: incarnation.cloned(), ..Self::new(now) };
+        }
+    }
+
+    /// The incarnation that all this holds for.
+    #[must_use]
+    pub fn incarnation(&self) -> Option<&Incarnation> {
+        self.incarnation.as_ref()
+    }
+
+    /// The agent may be asked: it is not being asked, and was not asked within `interval`.
+    #[must_use]
+    pub fn due(&self, interval: Duration, now: Instant) -> bool {
+        self.asking.is_none() && self.asked.is_none_or(|asked| now - asked >= interval)
+    }
+
+    /// When the agent is due to be asked again.
+    #[must_use]
+    pub fn next_due(&self, interval: Duration, now: Instant) -> Duration {
+        match (self.asking, self.asked) {
+            (Some(asking), _) => (asking + ANSWER_PATIENCE).saturating_duration_since(now),
+            (None, Some(asked)) => (asked + interval).saturating_duration_since(now),
+            (None, None) => Duration::ZERO,
+        }
+    }
+
+    /// A question goes out.
+    pub fn ask(&mut self, now: Instant) {
+        self.asking = Some(now);
+        self.asked = Some(now);
+    }
+
+    /// The answer to a question asked then, or how there is none. What was asked before an order
+    /// ended says nothing of what it did, and is dropped.
+    pub fn answer(&mut self, asked: Instant, answer: Result<Facts, Silence>, now: Instant) {
+        if self.asking == Some(asked) {
+            self.asking = None;
+        }
+        if asked < self.fresh_from {
+            self.asked = None;
+            return;
+        }
+        match answer {
+            Ok(facts) => {
+                let same =
+                    self.heard.as_ref().filter(|h| health_key(&h.facts) == health_key(&facts));
+                let unchanged = same.map_or(now, |heard| heard.unchanged);
+                self.heard = Some(Answer { facts, asked, unchanged });
+                self.silent = None;
+            }
+            Err(how) => {
+                let since = self.silent.as_ref().map_or(asked, |(since, _)| *since);
+                self.silent = Some((since, how));
+            }
+        }
+    }
+
+    /// The agent as a pass sees it.
+    #[must_use]
+    pub fn agent(&self, now: Instant) -> Agent {
+        let overdue = self.asking.filter(|asked| now - *asked >= ANSWER_PATIENCE);
+        let silent = self.silent.clone().or_else(|| {
+            overdue.map(|asked| (asked, Silence::Mute("it lets a question wait".into())))
+        });
+        match (&self.heard, silent) {
+            (None, silent) => {
+                Agent::NotYet { waited: now - self.since, how: silent.map(|(_, how)| how) }
+            }
+            (Some(_), Some((since, how))) => Agent::Silent { since: now - since, how },
+            (Some(heard), None) => Agent::Heard(Heard {
+                facts: heard.facts.clone(),
+                asked: now - heard.asked,
+                unchanged: now - heard.unchanged,
+            }),
+        }
+    }
+
+    /// An order goes out.
+    pub fn give(&mut self, verb: Verb, now: Instant) {
+        self.doing = Some((verb, now));
+    }
+
+    /// The order has come to its end; what the agent says is worth knowing from `now` on.
+    pub fn done(&mut self, verb: &Verb, result: &Result<(), AgentError>, now: Instant) {
+        self.doing = None;
+        if verb.limit().is_none() {
+            self.fresh_from = now;
+        }
+        match result {
+            Ok(()) => {
+                self.failures.retain(|(failed, ..)| failed.name() != verb.name());
+                match verb {
+                    Verb::SetActive => self.markers.active = Some(true),
+                    Verb::ClearActive => self.markers.active = Some(false),
+                    Verb::SetReadiness => self.markers.ready = Some(true),
+                    Verb::ClearReadiness => self.markers.ready = Some(false),
+                    _ => {}
+                }
+            }
+            Err(error) => {
+                let said = matches!(error, AgentError::Verb { .. });
+                self.fail(verb, said, error.to_string(), now);
+            }
+        }
+    }
+
+    fn fail(&mut self, verb: &Verb, said: bool, text: String, now: Instant) {
+        let count = self.failures.iter().find(|f| f.0.name() == verb.name()).map_or(0, |f| f.1);
+        self.failures.retain(|(failed, ..)| failed.name() != verb.name());
+        self.failures.push((verb.clone(), count + 1, now, said, text));
+    }
+
+    /// What became of a task, asked then.
+    pub fn report(
+        &mut self,
+        id: &str,
+        report: &Result<TaskReport, AgentError>,
+        asked: Instant,
+        now: Instant,
+    ) {
+        // Before the order that starts it has ended, the agent cannot know the task.
+        if asked < self.fresh_from || self.doing.is_some() {
+            return;
+        }
+        let task = match report {
+            Ok(TaskReport::Running { .. }) => Task::Running,
+            Ok(TaskReport::Complete { .. }) => Task::Complete,
+            Ok(TaskReport::UnknownId) => Task::Unknown,
+            Ok(TaskReport::Failed { message, .. }) => Task::Failed(message.clone()),
+            // One missed answer says nothing about the task.
+            Err(_) => return,
+        };
+        let text = match &task {
+            Task::Failed(text) => Some(text.clone()),
+            Task::Unknown => Some("the agent no longer knows the task".into()),
+            Task::NotAsked | Task::Running | Task::Complete => None,
+        };
+        let news = self.task != (id.to_owned(), task.clone());
+        if let Some(text) = text.filter(|_| news) {
+            self.fail(&Verb::RepDuplicate, true, text, now);
+        }
+        self.task = (id.to_owned(), task);
+    }
+
+    /// The task as a pass sees it.
+    #[must_use]
+    pub fn task(&self, id: Option<&str>) -> Task {
+        if id == Some(self.task.0.as_str()) { self.task.1.clone() } else { Task::NotAsked }
+    }
+
+    /// The order under way.
+    #[must_use]
+    pub fn doing(&self, now: Instant) -> Option<Doing> {
+        let (verb, since) = self.doing.as_ref()?;
+        Some(Doing { verb: verb.clone(), elapsed: now - *since })
+    }
+
+    /// The orders that failed.
+    #[must_use]
+    pub fn failures(&self, now: Instant) -> Vec<Failure> {
+        let failure =
+            |(verb, count, at, said, text): &(Verb, u32, Instant, bool, String)| Failure {
+                verb: verb.clone(),
+                count: *count,
+                ago: now - *at,
+                said: *said,
+                text: text.clone(),
+            };
+        self.failures.iter().map(failure).collect()
+    }
+
+    /// The role label of the pod at this version, as far as it is known: what was written last
+    /// counts until the watch shows another version.
+    pub fn role(&mut self, shown: Option<Role>, version: Option<&str>) -> Option<Role> {
+        match &self.label {
+            Some(written) if written.before.as_deref() == version => written.role,
+            _ => {
+                self.label = None;
+                shown
+            }
+        }
+    }
+
+    /// A role label was written while the watch showed this version of the pod.
+    pub fn labelled(&mut self, version: Option<String>, role: Option<Role>) {
+        self.label = Some(Written { before: version, role });
+    }
+
+    /// The end of the connection to the agent is not being waited for yet; from now on it is.
+    pub fn guard(&mut self) -> bool {
+        !std::mem::replace(&mut self.guarded, true)
+    }
+
+    /// The connection to the agent has ended: it is due to be asked.
+    pub fn broken(&mut self) {
+        self.guarded = false;
+        self.asked = None;
+    }
+
+    /// The marker files that are known.
+    #[must_use]
+    pub const fn markers(&self) -> Markers {
+        self.markers
+    }
+}
+
+/// The facts that health is judged by.
+fn health_key(facts: &Facts) -> impl PartialEq {
+    let Facts { instance, daemon, db, rep_scheme, rep_agent, rep_state, peer_state, open, .. } =
+        facts;
+    (*instance, *daemon, *db, *rep_scheme, *rep_agent, *rep_state, *peer_state, *open)
+}

@@ -1,0 +1,108 @@
+//! Everything the operator makes, and what has to be written so that it is as it should be.
+//!
+//! Never: writes. Builders are pure functions of the believed spec, one kind a file.
+
+mod active_service;
+mod containers;
+mod disruption_budget;
+mod drift;
+mod headless_service;
+mod pod;
+mod resources;
+mod secret;
+mod stateful_set;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+pub use drift::{Write, drift};
+
+use crate::desired::{Desired, Topology};
+use crate::labels;
+
+/// What the builders need beside the spec.
+#[derive(Clone, Default)]
+pub struct Parts {
+    /// The entries of the agents' Secret. The Oracle wallet that Oracle's own agent reads is to
+    /// be one more entry, `cwallet.sso`.
+    pub secret: BTreeMap<String, Vec<u8>>,
+}
+
+/// The objects as they should be.
+#[derive(Clone)]
+pub struct Wanted {
+    /// The agents' Secret.
+    pub secret: Secret,
+    /// The headless Service.
+    pub headless_service: Service,
+    /// The Service that selects the active; only a pair has one.
+    pub active_service: Option<Service>,
+    /// The StatefulSet.
+    pub stateful_set: StatefulSet,
+    /// The PodDisruptionBudget.
+    pub disruption_budget: PodDisruptionBudget,
+}
+
+/// The objects as they are.
+#[derive(Clone, Default)]
+pub struct Live {
+    /// The agents' Secret.
+    pub secret: Option<Arc<Secret>>,
+    /// The headless Service.
+    pub headless_service: Option<Arc<Service>>,
+    /// The Service that selects the active.
+    pub active_service: Option<Arc<Service>>,
+    /// The StatefulSet.
+    pub stateful_set: Option<Arc<StatefulSet>>,
+    /// The PodDisruptionBudget.
+    pub disruption_budget: Option<Arc<PodDisruptionBudget>>,
+}
+
+/// The versions of objects; none where there is no object.
+pub type Versions = [Option<String>; 5];
+
+impl Live {
+    /// The versions of all of them.
+    #[must_use]
+    pub fn versions(&self) -> Versions {
+        fn version<K: kube::ResourceExt>(object: Option<&Arc<K>>) -> Option<String> {
+            object.and_then(|object| object.resource_version())
+        }
+        [
+            version(self.secret.as_ref()),
+            version(self.headless_service.as_ref()),
+            version(self.active_service.as_ref()),
+            version(self.stateful_set.as_ref()),
+            version(self.disruption_budget.as_ref()),
+        ]
+    }
+}
+
+/// The objects that the spec asks for.
+#[must_use]
+pub fn wanted(desired: &Desired, parts: &Parts) -> Wanted {
+    Wanted {
+        secret: secret::build(desired, parts),
+        headless_service: headless_service::build(desired),
+        active_service: (desired.topology == Topology::ActiveStandbyPair)
+            .then(|| active_service::build(desired)),
+        stateful_set: stateful_set::build(desired),
+        disruption_budget: disruption_budget::build(desired),
+    }
+}
+
+/// The metadata of an object that is made.
+fn metadata(desired: &Desired, name: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: Some(desired.namespace().to_owned()),
+        labels: Some(labels::all(&desired.owner)),
+        owner_references: Some(vec![desired.owner.reference()]),
+        ..ObjectMeta::default()
+    }
+}

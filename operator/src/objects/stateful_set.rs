@@ -1,0 +1,64 @@
+//! The StatefulSet of the database pods.
+
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
+use k8s_openapi::api::core::v1::{
+    PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+
+use super::{metadata, pod};
+use crate::desired::{Desired, Storage, Topology};
+use crate::labels;
+
+/// Builds it.
+pub(super) fn build(desired: &Desired) -> StatefulSet {
+    let mut metadata = metadata(desired, &desired.object_names().stateful_set);
+    metadata.annotations = Some(labels::annotations(&desired.owner));
+    // A pair's pods are replaced by the operator, one after the other; others by Kubernetes.
+    let strategy = match desired.topology {
+        Topology::ActiveStandbyPair => "OnDelete",
+        Topology::NonReplicated { .. } => "RollingUpdate",
+    };
+    let mut claims = desired.claims.clone();
+    claims.push(claim(pod::PERSISTENT, &desired.storage));
+    claims.extend(desired.log_storage.as_ref().map(|storage| claim(pod::LOG, storage)));
+    StatefulSet {
+        metadata,
+        spec: Some(StatefulSetSpec {
+            service_name: Some(desired.object_names().headless_service),
+            replicas: Some(desired.replicas()),
+            pod_management_policy: Some("Parallel".into()),
+            update_strategy: Some(StatefulSetUpdateStrategy {
+                type_: Some(strategy.into()),
+                ..StatefulSetUpdateStrategy::default()
+            }),
+            selector: LabelSelector {
+                match_labels: Some(labels::selector(&desired.owner)),
+                ..LabelSelector::default()
+            },
+            template: pod::template(desired),
+            volume_claim_templates: Some(claims),
+            ..StatefulSetSpec::default()
+        }),
+        ..StatefulSet::default()
+    }
+}
+
+fn claim(name: &str, storage: &Storage) -> PersistentVolumeClaim {
+    let size = ("storage".to_owned(), Quantity(storage.size.clone()));
+    PersistentVolumeClaim {
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".into()]),
+            storage_class_name: storage.class.clone(),
+            selector: storage.selector.clone(),
+            resources: Some(VolumeResourceRequirements {
+                requests: Some([size].into()),
+                ..VolumeResourceRequirements::default()
+            }),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        ..PersistentVolumeClaim::default()
+    }
+}

@@ -1,0 +1,352 @@
+//! Observing: one immutable value from the caches, the memory and the object itself.
+//!
+//! Never: waits for an agent, and fails only when the API server does.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::api::core::v1;
+use kube::ResourceExt;
+use tokio::time::Instant;
+
+use crate::agent::{AgentError, Endpoint, Facts, Limits, ObjectContext, StatusReply, TaskId};
+use crate::caches::find;
+use crate::cluster::ClusterError;
+use crate::crd::TimesTenClassic;
+use crate::credentials::Credentials;
+use crate::desired::Desired;
+use crate::labels;
+use crate::memory::{Link, Memory};
+use crate::objects::{self, Live, Parts};
+use crate::observation::{Member, Observation, Pod, PodFacts, Role, Silence, TtContainer};
+use crate::operator::{Key, Operator};
+use crate::pair::{Both, Ordinal};
+use crate::report;
+use crate::standing::Incarnation;
+
+/// The name of the container that TimesTen runs in.
+const TT: &str = "tt";
+
+/// An observation, with what is needed to act on it.
+#[derive(Clone)]
+pub struct Sight {
+    /// The object as it was observed.
+    pub object: Arc<TimesTenClassic>,
+    /// Which it is.
+    pub key: Key,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its UID.
+    pub uid: String,
+    /// What `decide` gets.
+    pub seen: Arc<Observation>,
+    credentials: Option<Arc<Credentials>>,
+    versions: Both<Option<String>>,
+    memory: Arc<Mutex<Memory>>,
+}
+
+impl Operator {
+    /// Looks at an object; nothing if it is gone.
+    ///
+    /// # Errors
+    /// When the API server has to be asked directly and does not answer.
+    pub async fn observe(
+        &self,
+        cached: &Arc<TimesTenClassic>,
+    ) -> Result<Option<Sight>, ClusterError> {
+        let uid = cached.uid().unwrap_or_default();
+        let key = Key::of(cached);
+        let memory = self.memory(&key, &uid);
+        let object = newest(&memory, cached);
+        let namespace = object.namespace().unwrap_or_default();
+        let believed = Desired::of(&object);
+        let (desired, generation) = {
+            let mut memory = lock(&memory);
+            let generation = object.metadata.generation.unwrap_or_default();
+            if let Ok(desired) = &believed {
+                memory.desired = Some((generation, Arc::new(desired.clone())));
+            }
+            (memory.desired.clone(), generation)
+        };
+        let credentials = match &desired {
+            Some((_, desired)) => self.credentials(&memory, desired).await?,
+            None => None,
+        };
+        let now = Instant::now();
+        let standing = report::standing(object.status.as_ref());
+        let mut guard = lock(&memory);
+        guard.note(&standing, now);
+        let drift = match &desired {
+            Some((believed, desired)) => {
+                self.drift(&mut guard, (*believed, desired), credentials.as_deref(), now)
+            }
+            None => Vec::new(),
+        };
+        let names = |ordinal: Ordinal| format!("{}-{ordinal}", object.name_any());
+        let members = Both::each(|ordinal| {
+            self.member(&mut guard, &names(ordinal), &namespace, &uid, &standing, ordinal, now)
+        });
+        let seen = Observation {
+            now: self.clock.now(),
+            refused: believed.as_ref().err().cloned(),
+            desired: match (desired, believed) {
+                (Some((_, desired)), _) => Ok(desired),
+                (None, Ok(desired)) => Ok(Arc::new(desired)),
+                (None, Err(problem)) => Err(problem),
+            },
+            generation,
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            in_state: guard.in_state(now),
+            intent_age: guard.intent_age(now),
+            task_age: guard.task_age(now),
+            standing,
+            members,
+            drift,
+            trouble: guard.trouble.clone(),
+            fresh_id: TaskId::from_random(self.random_bytes()).to_string(),
+        };
+        drop(guard);
+        let seen = Arc::new(seen);
+        let versions = Both::each(|ordinal| {
+            find(&self.caches.pods, &namespace, &names(ordinal))?.resource_version()
+        });
+        Ok(Some(Sight { object, key, namespace, uid, seen, credentials, versions, memory }))
+    }
+
+    /// One pod, and what its agent says.
+    #[expect(clippy::too_many_arguments, reason = "one pod is named by all of these")]
+    fn member(
+        &self,
+        memory: &mut Memory,
+        name: &str,
+        namespace: &str,
+        uid: &str,
+        standing: &crate::standing::Standing,
+        ordinal: Ordinal,
+        now: Instant,
+    ) -> Member {
+        let cached = find(&self.caches.pods, namespace, name);
+        let node =
+            cached.as_ref().and_then(|pod| pod.spec.as_ref()?.node_name.clone()).and_then(|node| {
+                self.caches.nodes.get(&kube::runtime::reflector::ObjectRef::new(&node))
+            });
+        let mut pod = pod(cached.as_deref(), uid, node.as_deref());
+        let link = &mut memory.members[ordinal];
+        if let Pod::Present(facts) = &mut pod {
+            link.meet(Some(&facts.incarnation), now);
+            let version = cached.as_ref().and_then(|pod| pod.resource_version());
+            facts.role = link.role(facts.role, version.as_deref());
+        } else {
+            link.meet(None, now);
+        }
+        let task = standing.task.as_ref().filter(|task| task.member == ordinal);
+        Member {
+            name: name.to_owned(),
+            pod,
+            agent: link.agent(now),
+            doing: link.doing(now),
+            failures: link.failures(now),
+            markers: link.markers(),
+            task: link.task(task.map(|task| task.id.as_str())),
+        }
+    }
+
+    /// What differs between the owned objects and what the spec wants them to be.
+    fn drift(
+        &self,
+        memory: &mut Memory,
+        (generation, desired): (i64, &Desired),
+        credentials: Option<&Credentials>,
+        now: Instant,
+    ) -> Vec<objects::Write> {
+        let Some(credentials) = credentials else { return Vec::new() };
+        let (namespace, names) = (desired.namespace(), desired.object_names());
+        let live = Live {
+            secret: find(&self.caches.secrets, namespace, &names.secret),
+            headless_service: find(&self.caches.services, namespace, &names.headless_service),
+            active_service: find(&self.caches.services, namespace, &names.active_service),
+            stateful_set: find(&self.caches.stateful_sets, namespace, &names.stateful_set),
+            disruption_budget: find(&self.caches.budgets, namespace, &names.disruption_budget),
+        };
+        // Building and comparing costs more than all else in a pass: once for each version.
+        let versions = (generation, live.versions());
+        if memory.compared.as_ref() != Some(&versions) {
+            let parts = Parts { secret: credentials.to_secret_data() };
+            memory.drift = objects::drift(&objects::wanted(desired, &parts), &live);
+            memory.compared = Some(versions);
+        }
+        let awaits = |write: &&objects::Write| {
+            memory.recent.awaits(&write.key(), write.seen_version().as_deref(), now)
+        };
+        memory.drift.iter().filter(|write| !awaits(write)).cloned().collect()
+    }
+}
+
+/// The version of the object to go by: the watch may lag behind what this process wrote itself.
+fn newest(memory: &Mutex<Memory>, cached: &Arc<TimesTenClassic>) -> Arc<TimesTenClassic> {
+    let version = |object: &TimesTenClassic| {
+        object.resource_version().and_then(|version| version.parse::<u64>().ok())
+    };
+    let mut memory = lock(memory);
+    match &memory.written {
+        Some(written) if version(written) > version(cached) => Arc::clone(written),
+        _ => {
+            memory.written = None;
+            Arc::clone(cached)
+        }
+    }
+}
+
+/// A pod as an observation has it. `owner` is the UID of the object it has to belong to.
+#[must_use]
+pub fn pod(pod: Option<&v1::Pod>, owner: &str, node: Option<&v1::Node>) -> Pod {
+    let Some(pod) = pod else { return Pod::Absent };
+    if pod.annotations().get(labels::OWNER_UID).is_none_or(|uid| uid != owner) {
+        return Pod::Foreign;
+    }
+    let status = pod.status.clone().unwrap_or_default();
+    let tt = status.container_statuses.iter().flatten().find(|container| container.name == TT);
+    let condition = |name: &str| {
+        status.conditions.iter().flatten().find(|c| c.type_ == name).map(|c| c.status.clone())
+    };
+    Pod::Present(PodFacts {
+        incarnation: Incarnation {
+            uid: pod.uid().unwrap_or_default(),
+            restarts: tt.map_or(0, |container| container.restart_count),
+        },
+        terminating: pod.metadata.deletion_timestamp.is_some(),
+        tt: container(tt, status.reason.as_deref()),
+        node_ready: node.map(node_ready),
+        role: pod.labels().get(labels::ROLE).and_then(|word| labels::role(word)),
+        ready: condition("Ready").as_deref() == Some("True"),
+        phase: status.phase.unwrap_or_else(|| "Unknown".into()),
+        ip: status.pod_ip,
+    })
+}
+
+fn container(status: Option<&v1::ContainerStatus>, pod: Option<&str>) -> TtContainer {
+    let state = status.and_then(|status| status.state.as_ref());
+    if state.is_some_and(|state| state.running.is_some()) {
+        return TtContainer::Running;
+    }
+    if let Some(ended) = state.and_then(|state| state.terminated.as_ref()) {
+        let reason = ended.reason.clone().unwrap_or_else(|| format!("exit {}", ended.exit_code));
+        return TtContainer::Ended { reason };
+    }
+    let waiting = state.and_then(|state| state.waiting.as_ref()?.reason.clone());
+    let reason = waiting.or_else(|| pod.map(ToOwned::to_owned));
+    TtContainer::Waiting { reason: reason.unwrap_or_else(|| "Pending".into()) }
+}
+
+fn node_ready(node: &v1::Node) -> bool {
+    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.filter(|c| c.type_ == "Ready").any(|c| c.status == "True")
+}
+
+/// What a direct read has to confirm of a pod.
+#[must_use]
+pub fn essence(pod: &Pod) -> Option<(&Incarnation, bool, &TtContainer, Option<Role>)> {
+    match pod {
+        Pod::Absent | Pod::Foreign => None,
+        Pod::Present(pod) => Some((&pod.incarnation, pod.terminating, &pod.tt, pod.role)),
+    }
+}
+
+/// The UID of a member's pod.
+#[must_use]
+pub fn uid(seen: &Observation, member: Ordinal) -> Option<&str> {
+    seen.members[member].pod().map(|pod| pod.incarnation.uid.as_str())
+}
+
+/// What an agent's answer says, or how it does not answer.
+///
+/// # Errors
+/// How it does not answer.
+pub fn answer(reply: Result<StatusReply, AgentError>, db_name: &str) -> Result<Facts, Silence> {
+    match reply {
+        Ok(reply) => Ok(Facts::of(&reply, db_name)),
+        Err(error) => {
+            let text = error.to_string();
+            Err(match error {
+                AgentError::Unreachable { .. } => Silence::Gone(text),
+                AgentError::TimedOut { .. } => Silence::Mute(text),
+                AgentError::Unauthorized { .. } => Silence::Refused(text),
+                AgentError::HttpStatus { .. }
+                | AgentError::BadReply { .. }
+                | AgentError::Verb { .. } => Silence::Babble(text),
+            })
+        }
+    }
+}
+
+impl Sight {
+    /// Works on the memory of the object.
+    pub fn memory<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> T {
+        work(&mut lock(&self.memory))
+    }
+
+    /// Works on what is remembered of a pod, if it still is the incarnation that was observed.
+    pub fn link<T>(&self, member: Ordinal, work: impl FnOnce(&mut Link) -> T) -> Option<T> {
+        self.memory(|memory| {
+            let link = &mut memory.members[member];
+            (link.incarnation() == self.incarnation(member)).then(|| work(link))
+        })
+    }
+
+    /// The full DNS name of a member's pod.
+    #[must_use]
+    pub fn host(&self, member: Ordinal) -> String {
+        let pod = &self.seen.members[member].name;
+        format!("{pod}.{}.{}.svc.cluster.local", self.object.name_any(), self.namespace)
+    }
+
+    /// The incarnation of a member's pod, as it was observed.
+    #[must_use]
+    pub fn incarnation(&self, member: Ordinal) -> Option<&Incarnation> {
+        self.seen.members[member].pod().map(|pod| &pod.incarnation)
+    }
+
+    /// The version in which the watch showed a member's pod.
+    #[must_use]
+    pub fn version(&self, member: Ordinal) -> Option<String> {
+        self.versions[member].clone()
+    }
+
+    /// The id of the task that was recorded for a member.
+    #[must_use]
+    pub fn task(&self, member: Ordinal) -> Option<TaskId> {
+        let task = self.seen.standing.task.as_ref().filter(|task| task.member == member)?;
+        TaskId::from_status(&task.id)
+    }
+
+    /// How to reach a member's agent, if it has a container that runs.
+    #[must_use]
+    pub fn endpoint(&self, member: Ordinal) -> Option<Endpoint> {
+        let pod = self.seen.members[member].pod().filter(|pod| pod.tt == TtContainer::Running)?;
+        let desired = self.seen.desired.as_ref().ok()?;
+        let timeouts = &desired.timeouts;
+        Some(Endpoint {
+            host: self.host(member),
+            pod_uid: pod.incarnation.uid.clone(),
+            object: ObjectContext {
+                name: self.object.name_any(),
+                namespace: self.namespace.clone(),
+                uid: self.uid.clone(),
+                db_name: desired.db_name().to_owned(),
+                zz_test_info: desired.zz_test_info.clone(),
+                zz_agent_debug_info: desired.zz_agent_debug_info,
+            },
+            credentials: Arc::clone(self.credentials.as_ref()?),
+            limits: Limits {
+                tcp: timeouts.tcp,
+                tls: timeouts.tls,
+                get: timeouts.get,
+                post: timeouts.post,
+            },
+        })
+    }
+}
+
+/// Locks, whatever happened to another holder: nothing is left half done under these locks.
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

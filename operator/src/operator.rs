@@ -1,0 +1,188 @@
+//! What a running operator has at hand, and what it keeps of each object.
+//!
+//! Never: decides.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+use tokio::time::Instant;
+
+use crate::agent::HttpsAgent;
+use crate::caches::{Caches, Wake};
+use crate::clock::Clock;
+use crate::cluster::{Cluster, ClusterError, KubeCluster};
+use crate::crd::TimesTenClassic;
+use crate::credentials::Credentials;
+use crate::desired::Desired;
+use crate::jobs::Jobs;
+use crate::lease::Leadership;
+use crate::memory::Memory;
+use crate::observe::{Sight, lock};
+use crate::report::{self, Note};
+
+/// Random bytes, for credentials and ids.
+pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
+/// Who this operator is, in events and in the status.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The name of its Deployment: `reportingController`.
+    pub controller: String,
+    /// The name of its pod: `reportingInstance`.
+    pub instance: String,
+}
+
+/// An object, by namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Key {
+    /// That of an object.
+    #[must_use]
+    pub fn of(object: &TimesTenClassic) -> Self {
+        Self { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+type Memories = BTreeMap<Key, (String, Arc<Mutex<Memory>>)>;
+
+/// What a running operator has at hand.
+pub struct Operator {
+    /// Kubernetes, to write to.
+    pub cluster: KubeCluster,
+    /// The agents.
+    pub agent: Arc<HttpsAgent>,
+    /// Kubernetes, as last seen.
+    pub caches: Caches,
+    /// Background work.
+    pub jobs: Jobs,
+    /// Wakes the controller.
+    pub wake: Wake,
+    /// The time of day.
+    pub clock: Clock,
+    /// Random bytes.
+    pub random: Random,
+    /// Who we are.
+    pub identity: Identity,
+    /// Whether we may act, and for how long.
+    pub leadership: Leadership,
+    /// What is remembered of each object, by its UID.
+    pub memories: Mutex<Memories>,
+}
+
+impl Operator {
+    /// What is remembered of an object. Another UID is another object.
+    pub fn memory(&self, key: &Key, uid: &str) -> Arc<Mutex<Memory>> {
+        let mut memories = lock(&self.memories);
+        match memories.get(key) {
+            Some((known, memory)) if known == uid => Arc::clone(memory),
+            _ => {
+                let memory = Arc::new(Mutex::new(Memory::new(Instant::now())));
+                memories.insert(key.clone(), (uid.to_owned(), Arc::clone(&memory)));
+                memory
+            }
+        }
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, key: &Key) {
+        lock(&self.memories).remove(key);
+    }
+
+    /// Has an object looked at.
+    pub fn wake(&self, key: &Key) {
+        let _ = self.wake.send(ObjectRef::new(&key.name).within(&key.namespace));
+    }
+
+    /// Sixteen random bytes.
+    #[must_use]
+    pub fn random_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        (self.random)(&mut bytes);
+        bytes
+    }
+
+    /// The credentials of an object: remembered, else read, else made. Those in use are never
+    /// made anew (I15).
+    ///
+    /// # Errors
+    /// When the Secret has to be read and the API server does not answer.
+    pub async fn credentials(
+        &self,
+        memory: &Mutex<Memory>,
+        desired: &Desired,
+    ) -> Result<Option<Arc<Credentials>>, ClusterError> {
+        if let Some(credentials) = lock(memory).credentials.clone() {
+            return Ok(Some(credentials));
+        }
+        let name = desired.object_names().secret;
+        let secret = self.cluster.secret(desired.namespace(), &name).await?;
+        let credentials = match secret.and_then(|secret| secret.data) {
+            Some(data) => {
+                let data = data.into_iter().map(|(key, value)| (key, value.0)).collect();
+                match Credentials::from_secret_data(&data) {
+                    Ok(credentials) => credentials,
+                    Err(error) => {
+                        lock(memory).trouble = Some(format!("Secret {name}: {error}"));
+                        return Ok(None);
+                    }
+                }
+            }
+            None => {
+                let random = Arc::clone(&self.random);
+                let made = Credentials::generate(
+                    desired.name(),
+                    desired.namespace(),
+                    self.clock.now(),
+                    &mut |bytes| random(bytes),
+                );
+                match made {
+                    Ok(credentials) => credentials,
+                    Err(error) => {
+                        lock(memory).trouble = Some(format!("credentials: {error}"));
+                        return Ok(None);
+                    }
+                }
+            }
+        };
+        let credentials = Arc::new(credentials);
+        lock(memory).credentials = Some(Arc::clone(&credentials));
+        Ok(Some(credentials))
+    }
+
+    /// Creates an event in the background; what becomes of it matters to nobody (I9).
+    pub fn tell(&self, sight: &Sight, note: &Note) {
+        let event = report::event(
+            &sight.object,
+            note,
+            &self.identity,
+            self.clock.now(),
+            self.random_bytes(),
+        );
+        let cluster = self.cluster.clone();
+        self.jobs.start(async move {
+            if let Err(error) = cluster.say(&event).await {
+                tracing::debug!(%error, "event not created");
+            }
+        });
+    }
+
+    /// A pass has failed.
+    pub fn complain(&self, object: &TimesTenClassic, error: &ClusterError) {
+        tracing::warn!(object = %Key::of(object), %error, "pass failed");
+    }
+}

@@ -1,0 +1,77 @@
+//! Reporting: what people and tools read. Standing and health become `status`, differences become
+//! events.
+//!
+//! Never: decides. `standing` and `status` are each other's inverse as far as memory goes.
+
+mod conditions;
+mod events;
+mod memory;
+mod pods;
+
+pub use self::events::{Note, between as events, event, order_failed, written};
+pub use self::memory::standing;
+
+use crate::crd::TimesTenClassicStatus;
+use crate::decide::Plan;
+use crate::observation::Observation;
+use crate::operator::Identity;
+use crate::pair::Ordinal;
+
+/// The status that says what the plan knows. Times move only with what they are the times of, so
+/// that an unchanged pair has an unchanged status.
+#[must_use]
+pub fn status(
+    before: &TimesTenClassicStatus,
+    seen: &Observation,
+    plan: &Plan,
+    identity: &Identity,
+) -> TimesTenClassicStatus {
+    let mut after = before.clone();
+    memory::keep(&mut after, &plan.standing, &seen.standing, seen);
+    after.status_version = Some("1.0".into());
+    after.observed_generation = Some(seen.generation);
+    after.active_pods = Some(active_pods(seen, plan));
+    after.pod_status =
+        Ordinal::ALL.into_iter().map(|ordinal| pods::status(before, seen, plan, ordinal)).collect();
+    if let Ok(desired) = &seen.desired {
+        after.rep_port = Some(desired.rep_port.into());
+        after.rep_create_statement = Some(desired.rep_create_statement());
+    }
+    pods::roles(&mut after, plan);
+    after.conditions = conditions::all(&before.conditions, seen, plan);
+    if differs(before, &after) {
+        after.last_reconcile = Some(seen.now.as_millisecond());
+        after.last_reconciling_operator = Some(identity.instance.clone());
+    }
+    after
+}
+
+/// Two statuses differ in more than what passes by: counters, sizes, and the time of writing.
+#[must_use]
+pub fn differs(before: &TimesTenClassicStatus, after: &TimesTenClassicStatus) -> bool {
+    essence(before) != essence(after)
+}
+
+/// What is left of a status without what passes by.
+#[must_use]
+pub fn essence(status: &TimesTenClassicStatus) -> TimesTenClassicStatus {
+    let mut status = status.clone();
+    status.last_reconcile = None;
+    status.last_reconciling_operator = None;
+    status.awt_behind_mb = None;
+    status.active_perm_in_use = None;
+    status.standby_perm_in_use = None;
+    for pod in &mut status.pod_status {
+        pods::still(pod);
+    }
+    status
+}
+
+/// The ACTIVE column: the pod that clients write to.
+fn active_pods(seen: &Observation, plan: &Plan) -> String {
+    if plan.standing.state.has_active() {
+        seen.members[plan.standing.active].name.clone()
+    } else {
+        "None".into()
+    }
+}

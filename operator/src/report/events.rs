@@ -1,0 +1,195 @@
+//! Events: what has changed, in Oracle's reasons and words, which users search for.
+//!
+//! Never: says anything twice. Notes come from the difference of two statuses, so that a poll that
+//! changes nothing says nothing.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::ResourceExt;
+
+use crate::agent::{AgentError, Verb};
+use crate::crd::{PodStatus, TimesTenClassic, TimesTenClassicStatus};
+use crate::objects::Write;
+use crate::observation::Observation;
+use crate::operator::Identity;
+
+/// The longest note that Kubernetes takes, less one.
+const LONGEST_NOTE: usize = 1022;
+
+/// What every new pod goes through, and nobody needs to be told while the object is new.
+const EXPECTED_AT_FIRST: [&str; 6] = [
+    " Agent Down",
+    " Daemon Down",
+    " Database None",
+    " RepAgent Not Running",
+    " RepScheme None",
+    " RepState IDLE",
+];
+
+/// Something to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// `Warning` rather than `Normal`.
+    pub warning: bool,
+    /// The reason, one word.
+    pub reason: &'static str,
+    /// The text.
+    pub text: String,
+}
+
+impl Note {
+    fn normal(reason: &'static str, text: String) -> Self {
+        Self { warning: false, reason, text }
+    }
+
+    fn warning(reason: &'static str, text: String) -> Self {
+        Self { warning: true, reason, text }
+    }
+}
+
+/// What has changed between two statuses.
+#[must_use]
+pub fn between(
+    before: &TimesTenClassicStatus,
+    after: &TimesTenClassicStatus,
+    seen: &Observation,
+) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let unknown = PodStatus::default();
+    for pod in &after.pod_status {
+        let old = before.pod_status.iter().find(|old| old.name == pod.name).unwrap_or(&unknown);
+        of_pod(old, pod, &mut notes);
+    }
+    if after.high_level_state.as_deref() == Some("Initializing") {
+        notes.retain(|note| !EXPECTED_AT_FIRST.iter().any(|end| note.text.ends_with(end)));
+    }
+    of_conditions(before, after, &mut notes);
+    let (was, now) = (&before.high_level_state, &after.high_level_state);
+    if let (Some(was), Some(now)) = (was, now)
+        && was != now
+    {
+        let note = format!("TimesTenClassic was {was}, now {now}");
+        notes.push(Note { warning: was == "Normal", reason: "StateChange", text: note });
+    }
+    if seen.deleting { Vec::new() } else { notes }
+}
+
+/// The facts of a pod: said when they become known or change, not when they become unknown.
+fn of_pod(old: &PodStatus, new: &PodStatus, notes: &mut Vec<Note>) {
+    let name = new.name.clone().unwrap_or_default();
+    let mut fact = |reason, what: &str, old: Option<&str>, new: Option<&str>| {
+        if let Some(value) = new.filter(|value| *value != "Unknown" && old != Some(*value)) {
+            let text =
+                format!("Pod {name} {what}{}{value}", if what.is_empty() { "" } else { " " });
+            notes.push(Note::normal(reason, text));
+        }
+    };
+    let uid = |pod: &PodStatus| pod.pod_status.as_ref().and_then(|status| status.agent.clone());
+    fact("Info", "Agent", uid(old).as_deref(), uid(new).as_deref());
+    let timesten = |pod: &PodStatus| pod.timesten_status.clone().unwrap_or_default();
+    let (was, now) = (timesten(old), timesten(new));
+    fact("Info", "Release", was.release.as_deref(), now.release.as_deref());
+    fact("Info", "Daemon", was.daemon.as_deref(), now.daemon.as_deref());
+    let database = |pod: &PodStatus| pod.db_status.clone().unwrap_or_default();
+    let (was, now) = (database(old), database(new));
+    fact("Info", "Database", was.db.as_deref(), now.db.as_deref());
+    let updatable = |word: Option<&str>| match word {
+        Some("Yes") => Some("Database Updatable"),
+        Some("No") => Some("Database Not Updatable"),
+        _ => None,
+    };
+    fact(
+        "Info",
+        "",
+        updatable(was.db_updatable.as_deref()),
+        updatable(now.db_updatable.as_deref()),
+    );
+    let replication = |pod: &PodStatus| pod.replication_status.clone().unwrap_or_default();
+    let (was, now) = (replication(old), replication(new));
+    fact("Info", "RepAgent", was.rep_agent.as_deref(), now.rep_agent.as_deref());
+    fact("Info", "RepScheme", was.rep_scheme.as_deref(), now.rep_scheme.as_deref());
+    fact("StateChange", "RepState", was.rep_state.as_deref(), now.rep_state.as_deref());
+    let ready = |flag: Option<bool>, yes: &'static str, no: &'static str| {
+        Some(if flag.unwrap_or_default() { yes } else { no })
+    };
+    let is = |pod: &PodStatus| ready(pod.ready, "is Ready", "is Not Ready");
+    fact("StateChange", "", is(old), is(new));
+    let is = |pod: &PodStatus| ready(pod.active, "is Active Ready", "is Not Active Ready");
+    fact("StateChange", "", is(old), is(new));
+}
+
+/// Conditions that turn bad, or whose reason for being bad changes, warn.
+fn of_conditions(
+    before: &TimesTenClassicStatus,
+    after: &TimesTenClassicStatus,
+    notes: &mut Vec<Note>,
+) {
+    use super::conditions::{MANAGED, OBJECTS_APPLIED, REBUILD_FAILING, SPEC_VALID};
+    for condition in &after.conditions {
+        let bad = match condition.type_.as_str() {
+            MANAGED | OBJECTS_APPLIED | SPEC_VALID => condition.status == "False",
+            REBUILD_FAILING => condition.status == "True",
+            _ => false,
+        };
+        let old = before.conditions.iter().find(|old| old.type_ == condition.type_);
+        let same =
+            old.is_some_and(|o| o.status == condition.status && o.reason == condition.reason);
+        if bad && !same {
+            notes.push(Note::warning("Error", condition.message.clone()));
+        }
+    }
+}
+
+/// An order has failed.
+#[must_use]
+pub fn order_failed(pod: &str, verb: &Verb, error: &AgentError) -> Note {
+    Note::warning("Error", format!("Pod {pod} {}: {error}", verb.name()))
+}
+
+/// An owned object was written.
+#[must_use]
+pub fn written(write: &Write) -> Note {
+    let what = write.key();
+    match write {
+        Write::Create { .. } => Note::normal("Create", format!("{what} created")),
+        Write::Apply { .. } => Note::normal("Change", format!("{what} changed")),
+    }
+}
+
+/// The event that tells a note.
+#[must_use]
+pub fn event(
+    object: &TimesTenClassic,
+    note: &Note,
+    identity: &Identity,
+    now: Timestamp,
+    random: [u8; 16],
+) -> Event {
+    let suffix = u64::from_be_bytes(random.first_chunk().copied().unwrap_or_default());
+    let text: String = note.text.chars().take(LONGEST_NOTE).collect();
+    Event {
+        metadata: ObjectMeta {
+            name: Some(format!("tt{:010}-{suffix:016x}", now.as_second())),
+            namespace: object.namespace(),
+            ..ObjectMeta::default()
+        },
+        action: Some("-".into()),
+        event_time: Some(MicroTime(now)),
+        note: Some(text),
+        reason: Some(note.reason.into()),
+        regarding: Some(ObjectReference {
+            api_version: Some("timesten.oracle.com/v5".into()),
+            kind: Some("TimesTenClassic".into()),
+            name: Some(object.name_any()),
+            namespace: object.namespace(),
+            uid: object.uid(),
+            ..ObjectReference::default()
+        }),
+        reporting_controller: Some(identity.controller.clone()),
+        reporting_instance: Some(identity.instance.clone()),
+        type_: Some(if note.warning { "Warning" } else { "Normal" }.into()),
+        ..Event::default()
+    }
+}

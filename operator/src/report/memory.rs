@@ -1,0 +1,200 @@
+//! The durable memory in the status: written by `keep`, read back by `standing`.
+//!
+//! Never: writes what can be observed again.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::conditions::MANAGED;
+use crate::crd::{
+    AsyncStatus, IntentStatus, LastFailover, PodStatus, StandbyRebuild, TimesTenClassicStatus,
+};
+use crate::observation::Observation;
+use crate::pair::{Both, Ordinal};
+use crate::standing::{
+    Failover, Incarnation, Intent, Irreversible, Rebuild, Standing, State, TaskRecord,
+};
+
+/// Words of `standbyDownStandbyAS.mode`.
+const REPAIR: &str = "Repair";
+const COPY: &str = "Copy";
+
+/// Where the pair stands, as the status says. What cannot be read is as in a new object: roles are
+/// then taken from what the databases say.
+#[must_use]
+pub fn standing(status: Option<&TimesTenClassicStatus>) -> Standing {
+    let mut standing = Standing::new();
+    let Some(status) = status else { return standing };
+    let state = |word: &Option<String>| word.as_deref().and_then(State::parse);
+    let Some(now) = state(&status.high_level_state) else { return standing };
+    standing.state = now;
+    standing.previous = state(&status.prev_high_level_state).unwrap_or(now);
+    standing.term = status.term.unwrap_or_default();
+    standing.active = active(&status.pod_status);
+    standing.incarnations = Both::each(|ordinal| incarnation(&status.pod_status, ordinal));
+    standing.intent = status.intent.as_ref().and_then(read_intent);
+    standing.task = status.async_status.as_ref().and_then(read_task);
+    let mode = status.standby_down_standby_as.as_ref().and_then(|rebuild| rebuild.mode.as_deref());
+    standing.rebuild = if mode == Some(COPY) { Rebuild::Copy } else { Rebuild::Repair };
+    standing.rebuild_failures =
+        status.rep_start_fail_count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
+    standing.stop_managing = status.prev_stop_managing.clone().unwrap_or_default();
+    standing.reexamine = status.prev_reexamine.clone().unwrap_or_default();
+    standing.twosafe = status.using_twosafe.unwrap_or_default();
+    standing.failover = status.last_failover.as_ref().and_then(read_failover);
+    if matches!(now, State::ManualInterventionRequired | State::Failed) {
+        standing.manual = status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == MANAGED)
+            .map(|condition| (condition.reason.clone(), condition.message.clone()));
+    }
+    standing
+}
+
+/// Keeps the standing in the status.
+pub(super) fn keep(
+    status: &mut TimesTenClassicStatus,
+    standing: &Standing,
+    before: &Standing,
+    seen: &Observation,
+) {
+    let switched = standing.state != before.state || status.high_level_state.is_none();
+    status.high_level_state = Some(standing.state.word().into());
+    status.prev_high_level_state = Some(standing.previous.word().into());
+    if switched {
+        status.last_high_level_state_switch = Some(seen.now.as_second());
+    }
+    status.term = Some(standing.term);
+    status.intent = standing.intent.as_ref().map(|intent| IntentStatus {
+        verb: Some(intent.act.word().into()),
+        pod: Some(seen.members[intent.member].name.clone()),
+        pod_uid: Some(intent.uid.clone()),
+        term: Some(intent.term),
+        reason: Some(intent.why.clone()),
+        at: Some(Time(intent.at)),
+    });
+    keep_task(status, standing, seen);
+    let whole = standing.state == State::Normal;
+    let mode = match standing.rebuild {
+        Rebuild::Repair => REPAIR,
+        Rebuild::Copy => COPY,
+    };
+    status.standby_down_standby_as = Some(StandbyRebuild {
+        pod_name: Some(seen.members[standing.standby()].name.clone()),
+        status: Some(if whole { "complete" } else { "pending" }.into()),
+        mode: Some(mode.into()),
+        ..StandbyRebuild::default()
+    });
+    status.rep_start_fail_count = i32::try_from(standing.rebuild_failures).ok();
+    status.prev_stop_managing = Some(standing.stop_managing.clone());
+    status.prev_reexamine = Some(standing.reexamine.clone());
+    status.using_twosafe = Some(standing.twosafe);
+    status.last_failover = standing.failover.as_ref().map(|failover| LastFailover {
+        from: Some(failover.from.clone()),
+        to: Some(failover.to.clone()),
+        reason: Some(failover.reason.clone()),
+        detected_at: Some(Time(failover.detected)),
+        fenced_at: failover.fenced.map(Time),
+        promoted_at: failover.promoted.map(Time),
+        routed_at: failover.routed.map(Time),
+        restored_at: failover.restored.map(Time),
+    });
+}
+
+/// The last task stays readable after its end; only `running` makes it one to be watched.
+fn keep_task(status: &mut TimesTenClassicStatus, standing: &Standing, seen: &Observation) {
+    match &standing.task {
+        Some(task) => {
+            let pod = &seen.members[task.member].name;
+            status.async_status = Some(AsyncStatus {
+                id: Some(task.id.clone()),
+                type_: Some("repDuplicate".into()),
+                pod_name: Some(pod.clone()),
+                pod_uid: Some(task.incarnation.uid.clone()),
+                restarts: Some(task.incarnation.restarts),
+                running: Some(true),
+                complete: Some(false),
+                started: Some(task.started),
+                ..AsyncStatus::default()
+            });
+        }
+        None => {
+            if let Some(task) = &mut status.async_status
+                && task.running == Some(true)
+            {
+                task.running = Some(false);
+                task.complete = Some(standing.rebuild == Rebuild::Repair);
+                task.ended = Some(seen.now.as_second());
+            }
+        }
+    }
+}
+
+fn active(pods: &[PodStatus]) -> Ordinal {
+    let one = pods.iter().find(|pod| ordinal(pod.name.as_deref()) == Some(Ordinal::One));
+    if one.is_some_and(|pod| pod.intended_state.as_deref() == Some("Active")) {
+        Ordinal::One
+    } else {
+        Ordinal::Zero
+    }
+}
+
+fn incarnation(pods: &[PodStatus], of: Ordinal) -> Option<Incarnation> {
+    let pod = pods.iter().find(|pod| ordinal(pod.name.as_deref()) == Some(of))?;
+    let kubernetes = pod.pod_status.as_ref()?;
+    Some(Incarnation {
+        uid: kubernetes.prev_uid.clone()?,
+        restarts: kubernetes.prev_restarts.unwrap_or_default(),
+    })
+}
+
+fn read_intent(intent: &IntentStatus) -> Option<Intent> {
+    let verb = intent.verb.as_deref()?;
+    Some(Intent {
+        act: Irreversible::ALL.into_iter().find(|act| act.word() == verb)?,
+        member: ordinal(intent.pod.as_deref())?,
+        uid: intent.pod_uid.clone()?,
+        term: intent.term?,
+        why: intent.reason.clone().unwrap_or_default(),
+        at: intent.at.as_ref()?.0,
+    })
+}
+
+fn read_task(task: &AsyncStatus) -> Option<TaskRecord> {
+    if task.running != Some(true) {
+        return None;
+    }
+    Some(TaskRecord {
+        id: task.id.clone()?,
+        member: ordinal(task.pod_name.as_deref())?,
+        incarnation: Incarnation {
+            uid: task.pod_uid.clone()?,
+            restarts: task.restarts.unwrap_or_default(),
+        },
+        started: task.started.unwrap_or_default(),
+    })
+}
+
+fn read_failover(failover: &LastFailover) -> Option<Failover> {
+    let time = |time: &Option<Time>| -> Option<Timestamp> { time.as_ref().map(|time| time.0) };
+    Some(Failover {
+        from: failover.from.clone()?,
+        to: failover.to.clone()?,
+        reason: failover.reason.clone().unwrap_or_default(),
+        detected: time(&failover.detected_at)?,
+        fenced: time(&failover.fenced_at),
+        promoted: time(&failover.promoted_at),
+        routed: time(&failover.routed_at),
+        restored: time(&failover.restored_at),
+    })
+}
+
+/// The ordinal at the end of a pod's name.
+fn ordinal(name: Option<&str>) -> Option<Ordinal> {
+    match name?.rsplit_once('-')?.1 {
+        "0" => Some(Ordinal::Zero),
+        "1" => Some(Ordinal::One),
+        _ => None,
+    }
+}

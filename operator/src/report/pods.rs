@@ -1,0 +1,145 @@
+//! `status.podStatus`: what is known of each pod, in Oracle's fields and words.
+//!
+//! Never: keeps what was not seen. A fact that nobody confirms reads `Unknown`.
+
+use crate::agent::{Daemon, Db, Facts};
+use crate::crd::{
+    CacheStatus, DbStatus, PodStatus, ReplicationStatus, TimesTenClassicStatus, TimestenStatus,
+};
+use crate::decide::Plan;
+use crate::observation::{Agent, Member, Observation, TtContainer};
+use crate::pair::Ordinal;
+
+const UNKNOWN: &str = "Unknown";
+
+/// The entry of one pod.
+pub(super) fn status(
+    before: &TimesTenClassicStatus,
+    seen: &Observation,
+    plan: &Plan,
+    of: Ordinal,
+) -> PodStatus {
+    let member = &seen.members[of];
+    let old = before.pod_status.iter().find(|pod| pod.name.as_deref() == Some(&member.name));
+    let mut pod = old.cloned().unwrap_or_default();
+    let active = of == plan.standing.active;
+    pod.name = Some(member.name.clone());
+    pod.initialized = Some(true);
+    pod.tt_pod_type = Some("Database".into());
+    moved(
+        &mut pod.intended_state,
+        &mut pod.prev_intended_state,
+        if active { "Active" } else { "Standby" },
+    );
+    let state = plan.health[of].word();
+    if pod.high_level_state.as_deref() != Some(state) {
+        pod.last_high_level_state_switch = Some(seen.now.as_second());
+    }
+    moved(&mut pod.high_level_state, &mut pod.prev_high_level_state, state);
+    pod.prev_ready = pod.ready;
+    pod.ready = Some(plan.ready[of]);
+    pod.prev_active = pod.active;
+    pod.active = Some(plan.ready[of] && active);
+    pod.has_been_seen = Some(pod.has_been_seen.unwrap_or_default() || member.pod().is_some());
+    kubernetes(&mut pod, member, plan, of);
+    facts(&mut pod, member);
+    pod
+}
+
+/// Takes out what passes by, so that it alone is no reason to write.
+pub(super) fn still(pod: &mut PodStatus) {
+    pod.prev_ready = None;
+    pod.prev_active = None;
+    if let Some(database) = &mut pod.db_status {
+        database.db_id = None;
+    }
+    if let Some(cache) = &mut pod.cache_status {
+        cache.awt_behind_mb = None;
+    }
+}
+
+/// The copies of pod values that stand at the top of the status.
+pub(super) fn roles(status: &mut TimesTenClassicStatus, plan: &Plan) {
+    let (active, standby) = (plan.standing.active.number(), plan.standing.standby().number());
+    let of = |number: usize| status.pod_status.get(number).cloned().unwrap_or_default();
+    let (active, standby) = (of(active), of(standby));
+    let agent = |pod: &PodStatus| pod.replication_status.as_ref().and_then(|r| r.rep_agent.clone());
+    let cache = |pod: &PodStatus| pod.cache_status.as_ref().and_then(|c| c.cache_agent.clone());
+    status.active_rep_agent = agent(&active);
+    status.standby_rep_agent = agent(&standby);
+    status.active_cache_agent = cache(&active);
+    status.standby_cache_agent = cache(&standby);
+}
+
+fn moved(now: &mut Option<String>, before: &mut Option<String>, value: &str) {
+    if now.as_deref() != Some(value) {
+        before.clone_from(now);
+        *now = Some(value.into());
+    }
+}
+
+fn kubernetes(pod: &mut PodStatus, member: &Member, plan: &Plan, of: Ordinal) {
+    let mut status = pod.pod_status.take().unwrap_or_default();
+    let facts = member.pod();
+    status.pod_phase = Some(facts.map_or_else(|| UNKNOWN.into(), |pod| pod.phase.clone()));
+    status.pod_ip = facts.and_then(|pod| pod.ip.clone());
+    let runs = facts.is_some_and(|pod| pod.tt == TtContainer::Running);
+    status.agent = Some(
+        match &member.agent {
+            Agent::Heard(_) => "Up",
+            Agent::NotYet { .. } | Agent::Silent { .. } if runs => UNKNOWN,
+            Agent::NotYet { .. } | Agent::Silent { .. } => "Down",
+        }
+        .into(),
+    );
+    let known = plan.standing.incarnations[of].as_ref();
+    status.prev_uid = known.map(|known| known.uid.clone());
+    status.prev_restarts = known.map(|known| known.restarts);
+    pod.pod_status = Some(status);
+}
+
+fn facts(pod: &mut PodStatus, member: &Member) {
+    let nothing = Facts::default();
+    let facts = member.facts().unwrap_or(&nothing);
+    pod.timesten_status = Some(TimestenStatus {
+        release: facts.release.clone(),
+        instance: Some(facts.instance.to_string()),
+        daemon: Some(facts.daemon.to_string()),
+    });
+    let updatable = match facts.updatable {
+        Some(true) if facts.db == Db::Loaded => "Yes",
+        Some(false) if facts.db == Db::Loaded => "No",
+        Some(_) | None => UNKNOWN,
+    };
+    pod.db_status = Some(DbStatus {
+        db: Some(facts.db.to_string()),
+        db_updatable: Some(updatable.into()),
+        db_id: facts.db_id,
+        open: facts.open,
+    });
+    pod.replication_status = Some(ReplicationStatus {
+        rep_agent: Some(facts.rep_agent.to_string()),
+        rep_scheme: Some(facts.rep_scheme.to_string()),
+        rep_state: Some(facts.rep_state.to_string()),
+        rep_peer_p_state: Some(facts.peer_state.to_string()),
+        rep_peer_p_state_fetch_err: facts.peer_state_error.clone(),
+    });
+    pod.cache_status = Some(CacheStatus {
+        cache_agent: Some(facts.cache_agent.to_string()),
+        cache_uid_pwd_set: facts.cache_credentials,
+        n_cache_groups: facts.n_cache_groups.and_then(|count| i64::try_from(count).ok()),
+        awt_behind_mb: facts.awt_behind_mb,
+    });
+    pod.quiescing = Some(facts.quiescing).filter(|quiescing| *quiescing);
+    pod.install_release.clone_from(&facts.release);
+    pod.image_release.clone_from(&facts.image_release);
+    if facts.daemon == Daemon::Up {
+        pod.admin_user_file = facts.files.admin_user;
+        pod.schema_file = facts.files.schema;
+        pod.cg_file = facts.files.cache_groups;
+        pod.cache_user_file = facts.files.cache_user;
+    }
+    pod.using_twosafe = facts.twosafe;
+    pod.disable_return = facts.disable_return;
+    pod.local_commit = facts.local_commit;
+}

@@ -1,0 +1,291 @@
+//! The steps of a scenario: what happens, what goes wrong, and what must be seen.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::Span;
+
+/// One step. The key says what is done.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Waits until all of this is true at once.
+    Eventually(Seen),
+    /// For so long none of this may become true.
+    Never(Seen),
+    /// For so long all of this has to be true.
+    Always(Seen),
+    /// What must have happened up to now, in this order.
+    History(History),
+    /// Lets time pass, in which the operator must not write.
+    Quiet(Span),
+    /// Merged into the object's spec, as with `kubectl patch`.
+    Patch(Map<String, Value>),
+    /// Merged into the object's spec; the API server must refuse it with a message that contains
+    /// the text.
+    Refused(Refused),
+    /// Deletes an object.
+    Delete(Delete),
+    /// Kills the `tt` container with SIGKILL.
+    KillContainer(Member),
+    /// Deletes a pod, as with `kubectl delete pod`.
+    DeletePod(Member),
+    /// Cuts the power of the node that a pod runs on.
+    LoseNode(Member),
+    /// Cuts the network of the node that a pod runs on; what runs there goes on.
+    IsolateNode(Member),
+    /// Brings back all nodes that were lost or isolated.
+    RestoreNodes(Nothing),
+    /// Kills the TimesTen daemon.
+    KillDaemon(Member),
+    /// Closes the database, as a human would with `ttAdmin -close`.
+    CloseDatabase(Member),
+    /// Stops the replication agent.
+    StopRepAgent(Member),
+    /// Makes an agent misbehave.
+    Agent(AgentMisbehaves),
+    /// Makes all agents behave again.
+    AgentsBehave(Nothing),
+    /// Makes the API server misbehave towards the operator.
+    Api(ApiMisbehaves),
+    /// Makes the API server behave again.
+    ApiBehaves(Nothing),
+    /// Cuts the network in one direction.
+    Cut(Link),
+    /// Mends all cuts.
+    MendCuts(Nothing),
+    /// Stops the operator and starts a new one, which knows nothing but what is written.
+    CrashOperator(Crash),
+}
+
+/// Written as `{}`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// A member of the pair: `active`, `standby` (as of now), or a pod's name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Member(pub String);
+
+/// What is seen of the object.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Seen {
+    /// `status.highLevelState`.
+    #[serde(default)]
+    pub state: Option<String>,
+    /// `status.activePods`.
+    #[serde(default)]
+    pub active: Option<String>,
+    /// The host that clients are routed to: a pod's name, or `nobody`.
+    #[serde(default)]
+    pub routed: Option<String>,
+    /// Conditions by type: `True`, `False`, or a reason.
+    #[serde(default)]
+    pub conditions: BTreeMap<String, String>,
+    /// A text in a condition's message.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// The object exists.
+    #[serde(default)]
+    pub exists: Option<bool>,
+    /// This object exists: `service/sample`, `pod/sample-0`.
+    #[serde(default)]
+    pub object: Option<String>,
+    /// An event with this text exists.
+    #[serde(default)]
+    pub event: Option<String>,
+    /// The application can write.
+    #[serde(default)]
+    pub serves: Option<bool>,
+    /// With `eventually`: until when. Default: 1m.
+    #[serde(default)]
+    pub within: Option<Span>,
+    /// With `never` and `always`: for how long.
+    #[serde(default, rename = "for")]
+    pub span: Option<Span>,
+}
+
+/// What must have happened.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct History {
+    /// The states that the object went through, all of them, from the first.
+    #[serde(default)]
+    pub state: Option<Vec<String>>,
+    /// How often each verb was sent, over all agents.
+    #[serde(default)]
+    pub verbs: BTreeMap<String, u32>,
+}
+
+/// An edit that has to be refused.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Refused {
+    /// Merged into the object's spec.
+    pub patch: Map<String, Value>,
+    /// What the refusal has to say.
+    pub message: String,
+}
+
+/// An object to delete.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Delete {
+    /// `service`, `secret`, `statefulset`, `poddisruptionbudget`, `timestenclassic`.
+    pub kind: String,
+    /// Its name. Default: `sample`.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// How an agent misbehaves.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AgentMisbehaves {
+    /// Whose agent.
+    pub of: Member,
+    /// `any`, `get`, `poll`, `post`, or a verb.
+    pub on: String,
+    /// What it does.
+    pub does: AgentFault,
+    /// How often. Default: until it is ended.
+    #[serde(default)]
+    pub times: Option<u32>,
+    /// Lets so many pass first.
+    #[serde(default)]
+    pub after: u32,
+    /// Ends by itself after so long.
+    #[serde(default)]
+    pub until: Option<Span>,
+}
+
+/// What an agent does instead of what it should.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentFault {
+    /// Refuses connections.
+    Refuse,
+    /// Takes the request and never answers.
+    Hang,
+    /// Is slower by so much.
+    Slow(Span),
+    /// Answers with an HTTP status.
+    Http(u16),
+    /// Answers with something that is not JSON.
+    BadJson,
+    /// Says no, with an error number.
+    Errno(i64),
+    /// Answers, with these members changed.
+    Lie(Map<String, Value>),
+    /// Does it, and loses the answer.
+    LoseReply,
+    /// Does not do it, and closes the connection.
+    LoseRequest,
+    /// Starts the task, which ends with an error.
+    FailTask(i64),
+    /// Starts the task, which never ends.
+    StuckTask,
+    /// Forgets the task.
+    ForgetTask,
+    /// Its container dies before it does it.
+    CrashBefore,
+    /// Its container dies after it has done it.
+    CrashAfter,
+}
+
+/// How the API server misbehaves towards the operator.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ApiMisbehaves {
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, or `write` for all of the
+    /// last four. Default: all.
+    #[serde(default)]
+    pub verb: Option<String>,
+    /// A resource, such as `pods`. Default: all.
+    #[serde(default)]
+    pub resource: Option<String>,
+    /// What it does.
+    pub does: ApiFault,
+    /// How often. Default: until it is ended.
+    #[serde(default)]
+    pub times: Option<u32>,
+    /// Ends by itself after so long.
+    #[serde(default)]
+    pub until: Option<Span>,
+}
+
+/// What the API server does instead of what it should.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApiFault {
+    /// Answers with an HTTP status.
+    Status(u16),
+    /// Is slower by so much.
+    Slow(Span),
+    /// Never answers.
+    Hang,
+    /// Breaks the connection before anything is done.
+    LoseRequest,
+    /// Does it, and breaks the connection.
+    LoseReply,
+    /// Ends watches that are open.
+    CutWatches,
+}
+
+/// A direction of the network.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Link {
+    /// `operator`, `active`, `standby`, or a pod's name.
+    pub from: String,
+    /// `active`, `standby`, or a pod's name.
+    pub to: String,
+    /// Ends by itself after so long.
+    #[serde(default)]
+    pub until: Option<Span>,
+}
+
+/// When the operator stops, and for how long.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Crash {
+    /// At a point of its work. Default: now.
+    #[serde(default)]
+    pub at: Option<CrashPoint>,
+    /// How long until a new one starts. Default: 2s.
+    #[serde(default)]
+    pub down: Option<Span>,
+}
+
+/// A point of the operator's work.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CrashPoint {
+    /// Counts only while the object is in this state.
+    #[serde(default)]
+    pub state: Option<String>,
+    /// At the n-th write from now on. Default: 1.
+    #[serde(default)]
+    pub write: Option<u32>,
+    /// Before the write, after it, or after it without having got the answer.
+    #[serde(default)]
+    pub point: Trigger,
+}
+
+/// Where at a write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// Before it is sent.
+    #[default]
+    Before,
+    /// After it is done and answered.
+    After,
+    /// After it is done, before the answer.
+    NoReply,
+}

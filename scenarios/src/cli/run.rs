@@ -1,0 +1,106 @@
+//! `ttlab run`: scenarios, several at once, a line each.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use scenarios::case::Case;
+use scenarios::run::Outcome;
+
+use super::{files, junit, report};
+
+#[derive(clap::Args)]
+pub(crate) struct Run {
+    /// Scenario files, or folders of them. Default: scenarios/catalog.
+    paths: Vec<PathBuf>,
+    /// How many run at once. Default: as many as there are processors.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// The seed of all chance.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Run each with this many seeds, from --seed on.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// Only scenarios with this text in their name.
+    #[arg(long)]
+    filter: Option<String>,
+    /// Write a JUnit report to this file.
+    #[arg(long)]
+    junit: Option<PathBuf>,
+    /// Write a JSON report to this file.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
+    let mut cases = Vec::new();
+    for file in files(&arguments.paths)? {
+        let case = Case::read(&file)?;
+        if arguments.filter.as_ref().is_none_or(|text| case.name.contains(text.as_str())) {
+            cases.push(case);
+        }
+    }
+    let seeds = arguments.seed..arguments.seed.saturating_add(arguments.seeds.max(1));
+    let work: Vec<(&Case, u64)> =
+        cases.iter().flat_map(|case| seeds.clone().map(move |seed| (case, seed))).collect();
+    let outcomes = all(&work, arguments.jobs);
+    if let Some(file) = &arguments.junit {
+        std::fs::write(file, junit::xml(&outcomes))
+            .with_context(|| format!("--junit {}", file.display()))?;
+    }
+    if let Some(file) = &arguments.json {
+        std::fs::write(file, serde_json::to_string_pretty(&report::json(&outcomes))?)
+            .with_context(|| format!("--json {}", file.display()))?;
+    }
+    for outcome in &outcomes {
+        print!("{}", report::failure(outcome));
+    }
+    let passed = outcomes.iter().filter(|outcome| outcome.passed()).count();
+    let failed = outcomes.len() - passed;
+    println!("{passed} passed, {failed} failed");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs all, each in a world of its own, and gives the outcomes in the order of the work.
+fn all(work: &[(&Case, u64)], jobs: Option<usize>) -> Vec<Outcome> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = jobs.unwrap_or(processors).clamp(1, work.len().max(1));
+    let bar = bar(work.len());
+    let next = AtomicUsize::new(0);
+    let outcomes = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((case, seed)) = work.get(index) else { break };
+                    let outcome = scenarios::run::run(case, *seed);
+                    let line = report::line(&outcome);
+                    bar.suspend(|| println!("{line}"));
+                    bar.inc(1);
+                    let mut all = outcomes.lock().unwrap_or_else(|poison| poison.into_inner());
+                    all.push((index, outcome));
+                }
+            });
+        }
+    });
+    bar.finish_and_clear();
+    let mut outcomes = outcomes.into_inner().unwrap_or_else(|poison| poison.into_inner());
+    outcomes.sort_by_key(|(index, _)| *index);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+fn bar(length: usize) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(u64::try_from(length).unwrap_or_default());
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} scenarios, {elapsed}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}

@@ -1,0 +1,213 @@
+//! `ttlab up`: a fake cluster in real time, for kubectl, with a pair in it.
+
+use std::io::IsTerminal;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use fake_agent::Durations;
+use kube::api::{DynamicObject, PostParams};
+use kube::core::GroupVersionKind;
+use kube::{Api, Client, ResourceExt, discovery};
+use scenarios::world::{NAMESPACE, World, WorldOptions};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use super::watch::Watcher;
+
+/// The sample that is created when no file is given.
+const SAMPLE: &str = include_str!("../../../deploy/samples/minimal.yaml");
+/// How long a pair may take to `Normal` before `--once` gives up.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+#[derive(clap::Args)]
+pub(crate) struct Up {
+    /// End when the pair is Normal (exit status 0), or cannot get there (with the reason).
+    #[arg(long)]
+    once: bool,
+    /// The port on 127.0.0.1 that the API is served on.
+    #[arg(long, default_value_t = 18080)]
+    port: u16,
+    /// Create the objects in this file (YAML, several documents allowed) instead of the sample.
+    #[arg(long, value_name = "FILE")]
+    object: Option<PathBuf>,
+    /// Agents are so many times as fast.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    speed: u32,
+    /// Where the kubeconfig is written. Default: a file in the temporary folder.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+}
+
+pub(crate) fn up(arguments: Up) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(live(arguments))
+}
+
+async fn live(arguments: Up) -> anyhow::Result<ExitCode> {
+    let objects = objects(arguments.object.as_deref())?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("--port {}: cannot listen there", arguments.port))?;
+    let address = listener.local_addr()?;
+    let world = World::start(WorldOptions {
+        virtual_time: false,
+        durations: Durations::default().divided_by(arguments.speed),
+        writes_every: None,
+        ..WorldOptions::default()
+    })
+    .await?;
+    let server = world.api.clone();
+    tokio::spawn(async move { server.serve(listener).await });
+    let kubeconfig = arguments.kubeconfig.clone().unwrap_or_else(|| {
+        std::env::temp_dir().join(format!("ttlab-{}.kubeconfig", address.port()))
+    });
+    write_kubeconfig(&kubeconfig, address)?;
+    greet(&kubeconfig, address);
+    tokio::select! {
+        biased;
+        _ = tokio::signal::ctrl_c() => {
+            println!("\nstopped");
+            Ok(ExitCode::SUCCESS)
+        }
+        ended = show_until_the_end(&world, &objects, arguments.once) => ended,
+    }
+}
+
+/// Creates the objects, and shows what becomes of them.
+async fn show_until_the_end(
+    world: &World,
+    objects: &[DynamicObject],
+    once: bool,
+) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let mut changes = world.api.changes();
+    let watched = create(&world.client(), objects).await?;
+    let mut watcher = Watcher::default();
+    let mut reached = false;
+    loop {
+        let change = tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(began + PATIENCE), if once => {
+                bail!("not Normal after {PATIENCE:?}: {}", reason(&world.client(), &watched).await);
+            }
+            change = changes.next() => change,
+        };
+        let Some(change) = change else { bail!("the API server has ended") };
+        if let Some(line) = watcher.line(began.elapsed(), &change) {
+            show(&line);
+        }
+        if change.resource != "timestenclassics" || change.name != watched || reached {
+            continue;
+        }
+        match change.object.pointer("/status/highLevelState").and_then(Value::as_str) {
+            Some("Normal") => {
+                reached = true;
+                println!("\n{watched} is Normal after {:.1} s.", began.elapsed().as_secs_f64());
+                if once {
+                    return Ok(ExitCode::SUCCESS);
+                }
+                println!("It goes on until Ctrl-C. Try: kubectl delete pod {watched}-0\n");
+            }
+            Some(state @ ("Failed" | "ManualInterventionRequired")) if once => {
+                bail!("{watched} is {state}: {}", reason(&world.client(), &watched).await);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The objects to create.
+fn objects(file: Option<&Path>) -> anyhow::Result<Vec<DynamicObject>> {
+    let (name, text) = match file {
+        None => ("the sample".to_owned(), SAMPLE.to_owned()),
+        Some(file) => {
+            let name = format!("--object {}", file.display());
+            let text = std::fs::read_to_string(file).with_context(|| name.clone())?;
+            (name, text)
+        }
+    };
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple(&text).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
+    let mut objects = Vec::new();
+    for (index, document) in documents.into_iter().enumerate() {
+        if document.is_null() {
+            continue;
+        }
+        let object: DynamicObject = serde_json::from_value(document)
+            .with_context(|| format!("{name}, document {}: no Kubernetes object", index + 1))?;
+        objects.push(object);
+    }
+    let ours = |object: &DynamicObject| {
+        object.types.as_ref().is_some_and(|types| types.kind == "TimesTenClassic")
+    };
+    if !objects.iter().any(ours) {
+        bail!("{name}: there is no TimesTenClassic in it");
+    }
+    Ok(objects)
+}
+
+/// Creates them all; the name of the first `TimesTenClassic`.
+async fn create(client: &Client, objects: &[DynamicObject]) -> anyhow::Result<String> {
+    let mut watched = None;
+    for object in objects {
+        let types = object.types.clone().context("an object without apiVersion and kind")?;
+        let gvk = GroupVersionKind::try_from(&types)?;
+        let (resource, _) = discovery::pinned_kind(client, &gvk).await.with_context(|| {
+            format!("{} {}: the API server has no such kind", types.api_version, types.kind)
+        })?;
+        let namespace = object.namespace().unwrap_or_else(|| NAMESPACE.into());
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
+        let name = object.name_any();
+        api.create(&PostParams::default(), object)
+            .await
+            .with_context(|| format!("{} {name}: the API server refuses it", types.kind))?;
+        if types.kind == "TimesTenClassic" {
+            watched.get_or_insert(name);
+        }
+    }
+    watched.context("there is no TimesTenClassic")
+}
+
+/// Why an object is where it is.
+async fn reason(client: &Client, name: &str) -> String {
+    let api: Api<timesten_operator::crd::TimesTenClassic> =
+        Api::namespaced(client.clone(), NAMESPACE);
+    let object = api.get_opt(name).await.ok().flatten();
+    let conditions = object.and_then(|object| object.status).map(|status| status.conditions);
+    conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition.type_ == "Managed")
+        .map_or_else(|| "the operator has not said why".into(), |condition| condition.message)
+}
+
+fn write_kubeconfig(file: &Path, address: SocketAddr) -> anyhow::Result<()> {
+    let text = format!(
+        "apiVersion: v1\nkind: Config\nclusters:\n- name: ttlab\n  cluster: {{server: \"http://{address}\"}}\n\
+         users:\n- name: ttlab\n  user: {{}}\ncontexts:\n- name: ttlab\n  context: {{cluster: ttlab, user: ttlab, namespace: {NAMESPACE}}}\n\
+         current-context: ttlab\n"
+    );
+    std::fs::write(file, text).with_context(|| format!("kubeconfig {}", file.display()))
+}
+
+fn greet(kubeconfig: &Path, address: SocketAddr) {
+    println!("A fake cluster is served on http://{address}. In another terminal:\n");
+    println!("  export KUBECONFIG={}", kubeconfig.display());
+    println!("  kubectl get ttc -w");
+    println!("  kubectl describe ttc sample");
+    println!("  kubectl get pods,sts,svc,secret,events\n");
+}
+
+/// Prints a line; on a terminal states stand out.
+fn show(line: &str) {
+    if std::io::stdout().is_terminal() && line.contains("  active ") {
+        println!("\x1b[1m{line}\x1b[0m");
+    } else {
+        println!("{line}");
+    }
+}

@@ -1,0 +1,209 @@
+//! The network of a world: who can reach whom, and the pipes between the operator and the agents.
+//!
+//! A pipe carries TLS and HTTP like a socket would. What is cut goes silent, and after the time that
+//! the operator's keepalive takes the pipe breaks; a container that ends closes its pipes at once.
+//!
+//! Never: knows what is said.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use fake_agent::Running;
+use timesten_operator::agent::{Connection, Connector, KEEPALIVE};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::sync::watch;
+use tokio::time::Sleep;
+
+/// What one side of a pipe holds at most before the writer waits.
+const PIPE: usize = 64 << 10;
+
+/// The operator, as a place in the network.
+pub const OPERATOR: &str = "operator";
+
+/// The network of a world.
+#[derive(Clone, Default)]
+pub struct Network(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// The containers that have a name in DNS.
+    hosts: BTreeMap<String, Arc<Running>>,
+    /// Directions that are cut.
+    cut: BTreeSet<(String, String)>,
+    /// Tells open pipes that something was cut or mended.
+    changed: Option<watch::Sender<u64>>,
+}
+
+impl Network {
+    /// Gives a container its name.
+    pub fn join(&self, host: &str, container: &Arc<Running>) {
+        self.with(|state| state.hosts.insert(host.to_owned(), Arc::clone(container)));
+    }
+
+    /// Takes the name away, if it is still that container's.
+    pub fn leave(&self, host: &str, container: &Arc<Running>) {
+        self.with(|state| {
+            if state.hosts.get(host).is_some_and(|known| Arc::ptr_eq(known, container)) {
+                state.hosts.remove(host);
+            }
+        });
+    }
+
+    /// The container that has a name.
+    #[must_use]
+    pub fn container(&self, host: &str) -> Option<Arc<Running>> {
+        self.with(|state| state.hosts.get(host).cloned())
+    }
+
+    /// Cuts a direction.
+    pub fn cut(&self, from: &str, to: &str) {
+        self.with(|state| {
+            state.cut.insert((from.to_owned(), to.to_owned()));
+            state.notify();
+        });
+    }
+
+    /// Mends a direction.
+    pub fn mend(&self, from: &str, to: &str) {
+        self.with(|state| {
+            state.cut.remove(&(from.to_owned(), to.to_owned()));
+            state.notify();
+        });
+    }
+
+    /// Mends everything.
+    pub fn mend_all(&self) {
+        self.with(|state| {
+            state.cut.clear();
+            state.notify();
+        });
+    }
+
+    /// Both directions work.
+    #[must_use]
+    pub fn up(&self, one: &str, other: &str) -> bool {
+        self.with(|state| state.up(one, other))
+    }
+
+    /// The operator's way to agents.
+    #[must_use]
+    pub fn connector(&self) -> Connector {
+        let network = self.clone();
+        Arc::new(move |host: &str, _port: u16| {
+            let (network, host) = (network.clone(), host.to_owned());
+            Box::pin(async move { network.connect(&host).await })
+        })
+    }
+
+    async fn connect(&self, host: &str) -> io::Result<Box<dyn Connection>> {
+        let mut changes = self.watch();
+        // Packets into the void: the caller's own limit ends the wait.
+        while !self.up(OPERATOR, host) {
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+        let Some(container) = self.container(host) else {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "no such host"));
+        };
+        if !container.listening() {
+            return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused"));
+        }
+        let (ours, theirs) = tokio::io::duplex(PIPE);
+        tokio::spawn(container.serve(theirs));
+        let network = self.clone();
+        let changed = Box::pin(change(changes));
+        Ok(Box::new(Pipe { stream: ours, network, host: host.to_owned(), changed, dead: None }))
+    }
+
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.with(|state| state.changed.get_or_insert_with(|| watch::channel(0).0).subscribe())
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    fn up(&self, one: &str, other: &str) -> bool {
+        let cut = |from: &str, to: &str| self.cut.contains(&(from.to_owned(), to.to_owned()));
+        self.cut.is_empty() || !(cut(one, other) || cut(other, one))
+    }
+
+    fn notify(&mut self) {
+        if let Some(changed) = &self.changed {
+            changed.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+/// The operator's end of a connection to an agent.
+struct Pipe {
+    stream: DuplexStream,
+    network: Network,
+    host: String,
+    changed: Pin<Box<dyn Future<Output = watch::Receiver<u64>> + Send>>,
+    dead: Option<Pin<Box<Sleep>>>,
+}
+
+/// Waits for something to be cut or mended.
+async fn change(mut changes: watch::Receiver<u64>) -> watch::Receiver<u64> {
+    if changes.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    changes
+}
+
+impl Pipe {
+    /// While the way is cut nothing passes; when the keepalive has had no answer the pipe breaks.
+    fn poll_way(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Poll::Ready(changes) = self.changed.as_mut().poll(context) {
+            self.changed = Box::pin(change(changes));
+        }
+        if self.network.up(OPERATOR, &self.host) {
+            self.dead = None;
+            return Poll::Ready(Ok(()));
+        }
+        let dead = self.dead.get_or_insert_with(|| Box::pin(tokio::time::sleep(KEEPALIVE)));
+        dead.as_mut()
+            .poll(context)
+            .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer to keepalive")))
+    }
+}
+
+impl AsyncRead for Pipe {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.poll_way(context)? {
+            Poll::Ready(()) => Pin::new(&mut self.stream).poll_read(context, buffer),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // What is written into a cut way is lost; the reader notices.
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

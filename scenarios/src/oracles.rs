@@ -1,0 +1,221 @@
+//! The oracles: what must hold in every scenario, at every moment or at the end. No scenario can
+//! switch one off.
+//!
+//! Never: look at how the operator does something, only at what is true afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use fake_agent::{Ack, CopyReport, Service};
+use timesten_operator::standing::State;
+
+/// A law that was broken, or an expectation that was not met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// When.
+    pub at: Duration,
+    /// Which law, or which step.
+    pub law: String,
+    /// What was wrong.
+    pub message: String,
+    /// What was expected and what was seen.
+    pub details: Vec<String>,
+}
+
+/// Something an oracle looks at.
+#[derive(Clone, Debug)]
+pub enum Sight {
+    /// The hosts that clients are sent to.
+    Routed(Vec<String>),
+    /// A host's database takes writes, or no longer does.
+    Writable(String, bool),
+    /// A copy was destroyed; the others as they were at that moment.
+    Destroyed(CopyReport, Vec<CopyReport>),
+    /// The object's state.
+    State(String),
+    /// The operator said something: reason, note.
+    Event(String, String),
+}
+
+/// What the oracles know, and the first thing that was wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Oracles {
+    routed: Vec<String>,
+    writable: BTreeSet<String>,
+    notes: BTreeMap<(String, String), Duration>,
+    /// The first law that was broken.
+    pub violation: Option<Violation>,
+}
+
+/// Two equal events within this time are one too many.
+const SAME_NOTE: Duration = Duration::from_millis(100);
+
+impl Oracles {
+    /// Looks at something.
+    pub fn see(&mut self, at: Duration, sight: Sight) {
+        match sight {
+            Sight::Routed(hosts) => self.routed = hosts,
+            Sight::Writable(host, true) => {
+                self.writable.insert(host);
+            }
+            Sight::Writable(host, false) => {
+                self.writable.remove(&host);
+            }
+            Sight::Destroyed(copy, others) => self.destroyed(at, &copy, &others),
+            Sight::State(word) => self.state(at, &word),
+            Sight::Event(reason, note) => self.event(at, &reason, &note),
+        }
+        self.one_active(at);
+    }
+
+    fn one_active(&mut self, at: Duration) {
+        let active: Vec<String> = self
+            .routed
+            .iter()
+            .filter(|host| self.writable.contains(*host))
+            .cloned()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        if active.len() > 1 {
+            self.broken(at, "one-active", "clients are sent to two writable actives", active);
+        }
+    }
+
+    /// Nothing that holds data is destroyed unless a good source is left.
+    fn destroyed(&mut self, at: Duration, copy: &CopyReport, others: &[CopyReport]) {
+        let good = others.iter().any(|other| other.source || other.complete);
+        if copy.position > 0 && !good {
+            let details = others
+                .iter()
+                .map(|other| format!("left: {} at position {}", other.volume, other.position))
+                .chain([format!("destroyed: {} at position {}", copy.volume, copy.position)])
+                .collect();
+            self.broken(at, "no-destruction-without-source", "the only good copy is gone", details);
+        }
+    }
+
+    fn state(&mut self, at: Duration, word: &str) {
+        if State::parse(word).is_none() {
+            let details = vec![format!("highLevelState: {word:?}")];
+            self.broken(at, "known-state", "the object is in a state that does not exist", details);
+        }
+    }
+
+    fn event(&mut self, at: Duration, reason: &str, note: &str) {
+        let before = self.notes.insert((reason.to_owned(), note.to_owned()), at);
+        if before.is_some_and(|before| at.saturating_sub(before) < SAME_NOTE) {
+            let details = vec![format!("{reason}: {note}")];
+            self.broken(at, "one-event-a-change", "the same event was created twice", details);
+        }
+    }
+
+    /// At the end: nothing that was acknowledged is lost beyond what the return service allows.
+    /// With RETURN RECEIPT and TWOSAFE nothing may be lost. Without, only a tail that had not been
+    /// sent when the active failed.
+    pub fn acknowledged(&mut self, at: Duration, acks: &[Ack], lost: &[Ack], failovers: usize) {
+        let lost_ids: BTreeSet<_> = lost.iter().map(|ack| ack.id).collect();
+        let promised = lost.iter().find(|ack| ack.service != Service::Local);
+        let hole = lost.iter().find(|lost| {
+            acks.iter().any(|ack| {
+                ack.id.lineage == lost.id.lineage
+                    && ack.id.lsn > lost.id.lsn
+                    && !lost_ids.contains(&ack.id)
+            })
+        });
+        let without_cause = lost.first().filter(|_| failovers == 0);
+        let wrong = promised
+            .map(|ack| (ack, "a commit that the standby had acknowledged is lost"))
+            .or_else(|| hole.map(|ack| (ack, "a commit is lost, but a later one is not")))
+            .or_else(|| without_cause.map(|ack| (ack, "a commit is lost without a failover")));
+        if let Some((ack, message)) = wrong {
+            let details = vec![format!("commit {}, {:?}", ack.id, ack.service)];
+            self.broken(at, "no-acknowledged-commit-lost", message, details);
+        }
+    }
+
+    /// Notes the first thing that is wrong.
+    pub fn broken(&mut self, at: Duration, law: &str, message: &str, details: Vec<String>) {
+        self.violation.get_or_insert_with(|| Violation {
+            at,
+            law: law.to_owned(),
+            message: message.to_owned(),
+            details,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    fn law(sights: Vec<Sight>) -> Option<String> {
+        let mut oracles = Oracles::default();
+        for sight in sights {
+            oracles.see(NOW, sight);
+        }
+        oracles.violation.map(|violation| violation.law)
+    }
+
+    fn copy(position: u64, source: bool) -> CopyReport {
+        CopyReport {
+            volume: "v".into(),
+            host: None,
+            position,
+            rep_state: None,
+            complete: source,
+            source,
+        }
+    }
+
+    #[test]
+    fn two_writable_hosts_that_are_both_routed_break_one_active() {
+        let writable = |host: &str| Sight::Writable(host.into(), true);
+        let routed = |hosts: &[&str]| Sight::Routed(hosts.iter().map(|h| (*h).into()).collect());
+        assert_eq!(law(vec![writable("a"), writable("b"), routed(&["a"])]), None);
+        let both = law(vec![writable("a"), writable("b"), routed(&["a", "b"])]);
+        assert_eq!(both.as_deref(), Some("one-active"));
+        let dead = vec![writable("a"), Sight::Writable("a".into(), false), writable("b")];
+        assert_eq!(law([dead, vec![routed(&["a", "b"])]].concat()), None);
+    }
+
+    #[test]
+    fn destroying_the_last_copy_is_noticed() {
+        assert_eq!(law(vec![Sight::Destroyed(copy(9, false), vec![copy(9, true)])]), None);
+        assert_eq!(law(vec![Sight::Destroyed(copy(0, false), vec![])]), None);
+        let last = law(vec![Sight::Destroyed(copy(9, false), vec![copy(3, false)])]);
+        assert_eq!(last.as_deref(), Some("no-destruction-without-source"));
+    }
+
+    #[test]
+    fn an_empty_state_is_noticed() {
+        assert_eq!(law(vec![Sight::State("Normal".into())]), None);
+        assert_eq!(law(vec![Sight::State(String::new())]).as_deref(), Some("known-state"));
+    }
+
+    #[test]
+    fn an_event_that_is_said_twice_is_noticed() {
+        let event = || Sight::Event("Info".into(), "Pod sample-0 Agent Up".into());
+        assert_eq!(law(vec![event()]), None);
+        assert_eq!(law(vec![event(), event()]).as_deref(), Some("one-event-a-change"));
+    }
+
+    #[test]
+    fn lost_commits_are_judged_by_what_was_promised() {
+        let ack = |lsn, service| Ack { id: fake_agent::CommitId { lineage: 1, lsn }, service };
+        let judge = |acks: &[Ack], lost: &[Ack], failovers| {
+            let mut oracles = Oracles::default();
+            oracles.acknowledged(NOW, acks, lost, failovers);
+            oracles.violation.map(|violation| violation.message)
+        };
+        let local = [ack(1, Service::Local), ack(2, Service::Local)];
+        assert_eq!(judge(&local, &[], 0), None);
+        assert_eq!(judge(&local, &local[1..], 1), None, "a tail may be lost");
+        assert!(judge(&local, &local[1..], 0).is_some(), "but not without a failover");
+        assert!(judge(&local, &local[..1], 1).is_some(), "and not from the middle");
+        let safe = [ack(1, Service::Twosafe)];
+        assert!(judge(&safe, &safe, 1).is_some());
+    }
+}

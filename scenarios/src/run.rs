@@ -1,0 +1,269 @@
+//! Playing a scenario: a world on a fresh seeded thread, step after step, then all faults end and
+//! the pair must come to rest; then an hour in which nothing may be written; then the oracles.
+//!
+//! Never: leaves a step out. The first thing that is not as it should be ends the run.
+
+mod checks;
+mod faults;
+mod steps;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fake_agent::Durations;
+use fake_apiserver::kubelet::Timings;
+
+use crate::case::{Case, Setting, Span};
+use crate::determinism::on_seeded_thread;
+use crate::oracles::Violation;
+use crate::timeline::Timeline;
+use crate::world::{World, WorldOptions};
+
+/// How long a world may take to come to rest when all faults have ended.
+const TO_REST: Duration = Duration::from_secs(600);
+/// How long the quiet hour is.
+const QUIET_HOUR: Duration = Duration::from_secs(3600);
+/// How long a world may settle before the quiet hour begins.
+const SETTLE: Duration = Duration::from_secs(60);
+/// The longest that a scenario may take, unless it says otherwise.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// What came of a scenario.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub file: Option<PathBuf>,
+    /// What it was played with.
+    pub seed: u64,
+    /// Passed, or what was wrong.
+    pub verdict: Verdict,
+    /// Equal for equal runs.
+    pub trace_hash: String,
+    /// How long it took in the world.
+    pub virtual_time: Duration,
+    /// How long it took outside.
+    pub real_time: Duration,
+    /// The longest time without service after the first fault.
+    pub recovery: Option<Duration>,
+    /// The rows of the failure catalogue that it shows.
+    pub shows: Vec<u32>,
+    /// What happened.
+    pub timeline: Timeline,
+}
+
+/// Whether a scenario passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It did.
+    Passed,
+    /// This was wrong first.
+    Failed(Violation),
+}
+
+impl Outcome {
+    /// It passed.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.verdict == Verdict::Passed
+    }
+}
+
+/// Plays a scenario.
+#[must_use]
+pub fn run(case: &Case, seed: u64) -> Outcome {
+    run_with(case, seed, QUIET_HOUR)
+}
+
+/// Plays a scenario without the hour at its end, to measure how long the story takes.
+#[must_use]
+pub fn without_quiet_hour(case: &Case, seed: u64) -> Outcome {
+    run_with(case, seed, Duration::ZERO)
+}
+
+fn run_with(case: &Case, seed: u64, hour: Duration) -> Outcome {
+    let watch = stopwatch::start();
+    let shared = Arc::new(case.clone());
+    let played = on_seeded_thread(seed, move || play(&shared, seed, hour));
+    let (verdict, trace_hash, virtual_time, recovery, timeline) = match played {
+        Ok(Played { violation, trace_hash, virtual_time, recovery, timeline }) => {
+            let verdict = violation.map_or(Verdict::Passed, Verdict::Failed);
+            (verdict, trace_hash, virtual_time, recovery, timeline)
+        }
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_default();
+            let violation = Violation {
+                at: Duration::ZERO,
+                law: "no-panic".into(),
+                message: "something in the world panicked".into(),
+                details: vec![text],
+            };
+            let verdict = Verdict::Failed(violation);
+            (verdict, String::new(), Duration::ZERO, None, Timeline::default())
+        }
+    };
+    Outcome {
+        name: case.name.clone(),
+        file: case.file.clone(),
+        seed,
+        verdict,
+        trace_hash,
+        virtual_time,
+        real_time: watch.elapsed(),
+        recovery,
+        shows: case.shows.clone(),
+        timeline,
+    }
+}
+
+struct Played {
+    violation: Option<Violation>,
+    trace_hash: String,
+    virtual_time: Duration,
+    recovery: Option<Duration>,
+    timeline: Timeline,
+}
+
+/// Plays a scenario on this thread.
+fn play(case: &Case, seed: u64, hour: Duration) -> Played {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(story(case, seed, hour)),
+        Err(error) => Played {
+            violation: Some(Violation {
+                at: Duration::ZERO,
+                law: "runtime".into(),
+                message: format!("no runtime: {error}"),
+                details: Vec::new(),
+            }),
+            trace_hash: String::new(),
+            virtual_time: Duration::ZERO,
+            recovery: None,
+            timeline: Timeline::default(),
+        },
+    }
+}
+
+async fn story(case: &Case, seed: u64, hour: Duration) -> Played {
+    let world = match World::start(options(&case.world, seed)).await {
+        Ok(world) => Arc::new(world),
+        Err(error) => {
+            let record = crate::world::Recorder::new(tokio::time::Instant::now());
+            record.with(|r| {
+                r.oracles.broken(Duration::ZERO, "world", &error.to_string(), Vec::new());
+            });
+            let hash = record.with(|record| record.trace_hash());
+            return outcome(&record, hash, Duration::ZERO, None);
+        }
+    };
+    let limit = case.world.limit.map_or(LIMIT, |Span(limit)| limit);
+    let mut player = steps::Player::new(Arc::clone(&world), case);
+    let acts = async {
+        player.provision().await?;
+        for (index, step) in case.steps.iter().enumerate() {
+            player.step(index + 1, step).await?;
+        }
+        player.come_to_rest(TO_REST).await
+    };
+    let played = match tokio::time::timeout(limit, acts).await {
+        Ok(played) => played,
+        Err(_) => Err(player.wrong("limit", "the scenario takes too long", Vec::new())),
+    };
+    let virtual_time = world.record.now();
+    let recovery = player.recovery();
+    if let Err(violation) = played {
+        world.record.with(|record| {
+            record.oracles.violation.get_or_insert(violation);
+        });
+    } else {
+        player.bound_recovery();
+        player.lost_commits();
+    }
+    // The hash is that of the story; the hour after it adds nothing to compare.
+    let trace_hash = world.record.with(|record| record.trace_hash());
+    let quiet = world.record.violation().is_none() && case.ends != "gone" && !hour.is_zero();
+    if quiet {
+        player.quiet_hour(SETTLE, hour).await;
+    }
+    world.stop_operator().await;
+    outcome(&world.record, trace_hash, virtual_time, recovery)
+}
+
+fn outcome(
+    record: &crate::world::Recorder,
+    trace_hash: String,
+    virtual_time: Duration,
+    recovery: Option<Duration>,
+) -> Played {
+    record.with(|record| Played {
+        violation: record.oracles.violation.clone(),
+        trace_hash,
+        virtual_time,
+        recovery,
+        timeline: std::mem::take(&mut record.timeline),
+    })
+}
+
+/// The world that a scenario asks for.
+fn options(setting: &Setting, seed: u64) -> WorldOptions {
+    let mut durations = Durations::default();
+    if let Some(Span(copy)) = setting.duplicate {
+        durations.duplicate_base = copy;
+    }
+    if let Some(Span(delay)) = setting.agent_delay {
+        for verb in [
+            &mut durations.get,
+            &mut durations.start_daemon,
+            &mut durations.create_db,
+            &mut durations.open_close,
+            &mut durations.create_rep_scheme,
+            &mut durations.start_rep_agent,
+            &mut durations.rep_state_set_active,
+            &mut durations.load_db,
+            &mut durations.other,
+        ] {
+            *verb += delay;
+        }
+    }
+    let kubelet = Timings {
+        pull: setting.image_pull.map_or(Duration::ZERO, |Span(pull)| pull),
+        ..Timings::default()
+    };
+    let usual = Duration::from_millis(100);
+    WorldOptions {
+        seed,
+        virtual_time: true,
+        nodes: setting.nodes.and_then(|nodes| u8::try_from(nodes).ok()).unwrap_or(3),
+        durations,
+        kubelet,
+        writes_every: Some(setting.writes_every.map_or(usual, |Span(every)| every)),
+    }
+}
+
+/// Real time, for the report alone.
+mod stopwatch {
+    use std::time::Duration;
+
+    pub(super) struct Stopwatch(std::time::Instant);
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a report tells real time; nothing depends on it"
+    )]
+    pub(super) fn start() -> Stopwatch {
+        Stopwatch(std::time::Instant::now())
+    }
+
+    impl Stopwatch {
+        pub(super) fn elapsed(&self) -> Duration {
+            self.0.elapsed()
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Checks: whether what a scenario says is seen is what is there.
+
+use kube::api::{DynamicObject, ListParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client};
+use serde_json::Value;
+use timesten_operator::crd::{GROUP, KIND, STORED};
+
+use crate::case::Seen;
+use crate::world::{NAMESPACE, World};
+
+/// The name of the object that scenarios are about.
+pub(super) const OBJECT: &str = "sample";
+
+/// The API of `TimesTenClassic` objects, as plain JSON.
+pub(super) fn objects(client: Client) -> Api<DynamicObject> {
+    let gvk = GroupVersionKind::gvk(GROUP, STORED, KIND);
+    let resource = ApiResource::from_gvk_with_plural(&gvk, "timestenclassics");
+    Api::namespaced_with(client, NAMESPACE, &resource)
+}
+
+/// The object as it is now; nothing if it is not there.
+pub(super) async fn object(world: &World) -> Option<Value> {
+    let object = objects(world.client()).get_opt(OBJECT).await.ok().flatten()?;
+    serde_json::to_value(object).ok()
+}
+
+/// What is not as `seen` says: expected and seen, a line each. Empty: all is.
+pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
+    let object = object(world).await;
+    let status = object.as_ref().and_then(|object| object.get("status"));
+    let text = |key: &str| status.and_then(|s| s.get(key)?.as_str()).unwrap_or("-").to_owned();
+    let mut wrong = Vec::new();
+    let mut differ = |what: &str, wanted: &str, is: String| {
+        if wanted != is {
+            wrong.push(format!("{what}: expected {wanted}, seen {is}"));
+        }
+    };
+    if let Some(state) = &seen.state {
+        differ("state", state, text("highLevelState"));
+    }
+    if let Some(active) = &seen.active {
+        differ("active", active, text("activePods"));
+    }
+    if let Some(routed) = &seen.routed {
+        differ("routed", routed, routed_to(world));
+    }
+    if let Some(exists) = seen.exists {
+        differ("exists", &exists.to_string(), object.is_some().to_string());
+    }
+    if let Some(serves) = seen.serves {
+        differ("serves", &serves.to_string(), world.application.serves().to_string());
+    }
+    for (kind, wanted) in &seen.conditions {
+        let (is, reason) = condition(status, kind);
+        if *wanted != is && *wanted != reason {
+            wrong.push(format!("condition {kind}: expected {wanted}, seen {is} ({reason})"));
+        }
+    }
+    if let Some(message) = &seen.message {
+        let all = messages(status);
+        if !all.iter().any(|text| text.contains(message)) {
+            wrong.push(format!("message: expected {message:?} in one of {all:?}"));
+        }
+    }
+    if let Some(event) = &seen.event {
+        let said = world
+            .record
+            .with(|record| record.timeline.0.iter().any(|moment| moment.text.contains(event)));
+        if !said {
+            wrong.push(format!("event: expected one with {event:?}, seen none"));
+        }
+    }
+    if let Some(name) = &seen.object
+        && !exists(world, name).await
+    {
+        wrong.push(format!("object: expected {name}, seen none"));
+    }
+    wrong
+}
+
+fn routed_to(world: &World) -> String {
+    let active = world.routes.active();
+    active.map_or_else(|| "nobody".into(), |host| pod(&host).to_owned())
+}
+
+fn pod(host: &str) -> &str {
+    host.split('.').next().unwrap_or(host)
+}
+
+fn conditions(status: Option<&Value>) -> impl Iterator<Item = &Value> {
+    status.and_then(|status| status.get("conditions")?.as_array()).into_iter().flatten()
+}
+
+fn condition(status: Option<&Value>, kind: &str) -> (String, String) {
+    let text =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or("-").to_owned();
+    conditions(status)
+        .find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
+        .map_or_else(
+            || ("-".into(), "-".into()),
+            |condition| (text(condition, "status"), text(condition, "reason")),
+        )
+}
+
+fn messages(status: Option<&Value>) -> Vec<&str> {
+    conditions(status).filter_map(|condition| condition.get("message")?.as_str()).collect()
+}
+
+/// An object such as `service/sample` exists, and is not being deleted.
+async fn exists(world: &World, name: &str) -> bool {
+    let Some((kind, name)) = name.split_once('/') else { return false };
+    let Some(api) = api(world.client(), kind) else { return false };
+    let found = api.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
+    found.iter().any(|object| {
+        object.metadata.name.as_deref() == Some(name)
+            && object.metadata.deletion_timestamp.is_none()
+    })
+}
+
+/// The API of a kind, by its singular in lower case.
+pub(super) fn api(client: Client, kind: &str) -> Option<Api<DynamicObject>> {
+    let (group, kind, plural) = match kind {
+        "pod" => ("", "Pod", "pods"),
+        "service" => ("", "Service", "services"),
+        "secret" => ("", "Secret", "secrets"),
+        "configmap" => ("", "ConfigMap", "configmaps"),
+        "persistentvolumeclaim" => ("", "PersistentVolumeClaim", "persistentvolumeclaims"),
+        "statefulset" => ("apps", "StatefulSet", "statefulsets"),
+        "poddisruptionbudget" => ("policy", "PodDisruptionBudget", "poddisruptionbudgets"),
+        "timestenclassic" => return Some(objects(client)),
+        _ => return None,
+    };
+    let gvk = GroupVersionKind::gvk(group, "v1", kind);
+    let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
+    Some(Api::namespaced_with(client, NAMESPACE, &resource))
+}

@@ -1,0 +1,330 @@
+//! The steps: what the user, the faults and the checks of a scenario do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Api;
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
+use serde_json::{Map, Value, json};
+
+use super::checks::{self, OBJECT, differences};
+use crate::case::{Case, History, Member, Seen, Span, Step};
+use crate::oracles::Violation;
+use crate::timeline::Who;
+use crate::world::{NAMESPACE, World};
+
+pub(super) type Result<T = ()> = std::result::Result<T, Violation>;
+
+/// How long `eventually` waits when it does not say.
+pub(super) const WITHIN: Duration = Duration::from_secs(60);
+/// How often something is looked at when nothing tells of a change.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Plays the steps of one scenario.
+pub(super) struct Player<'a> {
+    pub(super) world: Arc<World>,
+    case: &'a Case,
+    pub(super) faulted: bool,
+}
+
+impl<'a> Player<'a> {
+    pub(super) fn new(world: Arc<World>, case: &'a Case) -> Self {
+        Self { world, case, faulted: false }
+    }
+
+    /// Something is not as it should be.
+    pub(super) fn wrong(&self, law: &str, message: &str, details: Vec<String>) -> Violation {
+        let at = self.world.record.now();
+        Violation { at, law: law.into(), message: message.into(), details }
+    }
+
+    /// The user creates the metadata files and the object.
+    pub(super) async fn provision(&mut self) -> Result {
+        let setting = &self.case.world;
+        let mut ttspec = json!({
+            "image": "registry.example/timesten:22.1.1.36.0",
+            "storageClassName": "fast",
+            "storageSize": "10Gi",
+        });
+        let named = || ObjectMeta { name: Some(OBJECT.into()), ..ObjectMeta::default() };
+        if !setting.files.is_empty() {
+            let files = ConfigMap {
+                metadata: named(),
+                data: Some(setting.files.clone()),
+                ..ConfigMap::default()
+            };
+            let api: Api<ConfigMap> = Api::namespaced(self.world.client(), NAMESPACE);
+            self.done("create the ConfigMap", api.create(&PostParams::default(), &files).await)?;
+            ttspec["dbConfigMap"] = json!([OBJECT]);
+        }
+        if !setting.secret_files.is_empty() {
+            let files = Secret {
+                metadata: named(),
+                string_data: Some(setting.secret_files.clone()),
+                ..Secret::default()
+            };
+            let api: Api<Secret> = Api::namespaced(self.world.client(), NAMESPACE);
+            self.done("create the Secret", api.create(&PostParams::default(), &files).await)?;
+            ttspec["dbSecret"] = json!([OBJECT]);
+        }
+        merge(&mut ttspec, &Value::Object(setting.ttspec.clone()));
+        let object = json!({
+            "apiVersion": "timesten.oracle.com/v5",
+            "kind": "TimesTenClassic",
+            "metadata": {"name": OBJECT, "namespace": NAMESPACE},
+            "spec": {"ttspec": ttspec},
+        });
+        let object = self.done("write the object", serde_json::from_value(object))?;
+        self.world.record.say(Who::User, "create timestenclassic/sample");
+        let api = checks::objects(self.world.client());
+        self.done("create the object", api.create(&PostParams::default(), &object).await)?;
+        Ok(())
+    }
+
+    pub(super) fn done<T, E: std::fmt::Display>(
+        &self,
+        what: &str,
+        result: std::result::Result<T, E>,
+    ) -> Result<T> {
+        result.map_err(|error| self.wrong("scenario", &format!("cannot {what}: {error}"), vec![]))
+    }
+
+    /// Plays a step.
+    pub(super) async fn step(&mut self, number: usize, step: &Step) -> Result {
+        if let Some(violation) = self.world.record.violation() {
+            return Err(violation);
+        }
+        let law = format!("step {number}");
+        match step {
+            Step::Eventually(seen) => self.eventually(&law, seen).await,
+            Step::Never(seen) => self.during(&law, seen, false).await,
+            Step::Always(seen) => self.during(&law, seen, true).await,
+            Step::History(history) => self.history(&law, history),
+            Step::Quiet(Span(span)) => self.quiet(&law, *span).await,
+            Step::Patch(patch) => {
+                self.world
+                    .record
+                    .say(Who::User, format!("patch spec {}", Value::Object(patch.clone())));
+                let patched = self.patch(patch).await;
+                self.done("patch the object", patched)
+            }
+            Step::Refused(refused) => match self.patch(&refused.patch).await {
+                Ok(()) => {
+                    Err(self.wrong(&law, "the API server took what it should refuse", vec![]))
+                }
+                Err(error) if error.to_string().contains(&refused.message) => {
+                    self.world.record.say(Who::User, format!("is refused: {error}"));
+                    Ok(())
+                }
+                Err(error) => Err(self.wrong(
+                    &law,
+                    "it is refused, but with other words",
+                    vec![format!("expected {:?}", refused.message), format!("seen {error}")],
+                )),
+            },
+            Step::Delete(delete) => {
+                let name = delete.name.as_deref().unwrap_or(OBJECT);
+                self.world.record.say(Who::User, format!("delete {}/{name}", delete.kind));
+                let Some(api) = checks::api(self.world.client(), &delete.kind) else {
+                    return Err(self.wrong(
+                        &law,
+                        "this kind cannot be deleted",
+                        vec![delete.kind.clone()],
+                    ));
+                };
+                let deleted = api.delete(name, &DeleteParams::default()).await;
+                self.done("delete it", deleted).map(drop)
+            }
+            fault => self.fault(&law, fault).await,
+        }
+    }
+
+    async fn patch(&self, spec: &Map<String, Value>) -> std::result::Result<(), kube::Error> {
+        let patch = json!({"spec": spec});
+        let api = checks::objects(self.world.client());
+        api.patch(OBJECT, &PatchParams::default(), &Patch::Merge(&patch)).await.map(drop)
+    }
+
+    /// Waits until everything is as `seen` says, all at once.
+    pub(super) async fn eventually(&self, law: &str, seen: &Seen) -> Result {
+        let within = seen.within.map_or(WITHIN, |Span(within)| within);
+        let deadline = tokio::time::Instant::now() + within;
+        let mut news = self.world.record.news();
+        loop {
+            if let Some(violation) = self.world.record.violation() {
+                return Err(violation);
+            }
+            let wrong = differences(&self.world, seen).await;
+            if wrong.is_empty() {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() >= deadline {
+                let message = format!("this did not come true within {within:?}");
+                return Err(self.wrong(law, &message, wrong));
+            }
+            tokio::select! {
+                biased;
+                _ = news.changed() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// For so long everything is, or is not, as `seen` says.
+    async fn during(&self, law: &str, seen: &Seen, wanted: bool) -> Result {
+        let deadline = tokio::time::Instant::now() + seen.span.map_or(WITHIN, |Span(span)| span);
+        let mut news = self.world.record.news();
+        while tokio::time::Instant::now() < deadline {
+            let wrong = differences(&self.world, seen).await;
+            if wrong.is_empty() != wanted {
+                let message =
+                    if wanted { "this did not stay true" } else { "this must not become true" };
+                let details = if wanted { wrong } else { vec![format!("{seen:?}")] };
+                return Err(self.wrong(law, message, details));
+            }
+            tokio::select! {
+                biased;
+                _ = news.changed() => {}
+                () = tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + LOOK)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn history(&self, law: &str, history: &History) -> Result {
+        let (states, verbs) =
+            self.world.record.with(|record| (record.states.clone(), record.verbs.clone()));
+        if let Some(wanted) = &history.state {
+            let went: Vec<String> = states.into_iter().map(|(_, state)| state).collect();
+            if *wanted != went {
+                return Err(self.wrong(
+                    law,
+                    "the object went through other states",
+                    vec![
+                        format!("expected {}", wanted.join(", ")),
+                        format!("seen     {}", went.join(", ")),
+                    ],
+                ));
+            }
+        }
+        let count = |verb: &String| verbs.get(verb).copied().unwrap_or_default();
+        let wrong: Vec<String> = history
+            .verbs
+            .iter()
+            .filter(|(verb, wanted)| count(verb) != **wanted)
+            .map(|(verb, wanted)| format!("{verb}: expected {wanted}, seen {}", count(verb)))
+            .collect();
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(self.wrong(law, "verbs were sent more or less often", wrong))
+        }
+    }
+
+    async fn quiet(&self, law: &str, span: Duration) -> Result {
+        let before = self.world.tap.count();
+        tokio::time::sleep(span).await;
+        let writes = self.world.tap.writes();
+        let new = writes.get(before..).unwrap_or_default();
+        if new.is_empty() {
+            return Ok(());
+        }
+        Err(self.wrong(law, "the operator wrote when nothing had changed", new.to_vec()))
+    }
+
+    /// All faults end, and the pair must come to rest.
+    pub(super) async fn come_to_rest(&mut self, within: Duration) -> Result {
+        self.agents_behave();
+        self.world.faults.clear();
+        self.mend_cuts();
+        self.restore_nodes().await;
+        self.world.start_operator();
+        let seen = match self.case.ends.as_str() {
+            "gone" => Seen { exists: Some(false), ..Seen::default() },
+            state => Seen { state: Some(state.into()), ..Seen::default() },
+        };
+        let seen = Seen { within: Some(Span(within)), ..seen };
+        self.eventually("convergence", &seen).await
+    }
+
+    /// The longest time without service after the first fault.
+    pub(super) fn recovery(&self) -> Option<Duration> {
+        self.world.application.outage().filter(|_| self.faulted)
+    }
+
+    pub(super) fn bound_recovery(&self) {
+        let Some(Span(bound)) = self.case.recovery else { return };
+        let took = self.recovery();
+        if took.is_none_or(|took| took > bound) {
+            let details = vec![format!("expected at most {bound:?}, seen {took:?}")];
+            let at = self.world.record.now();
+            self.world.record.with(|record| {
+                record.oracles.broken(
+                    at,
+                    "recovery",
+                    "clients were without service too long",
+                    details,
+                );
+            });
+        }
+    }
+
+    /// What was acknowledged and is held by nobody any more.
+    pub(super) fn lost_commits(&self) {
+        let app = self.world.application.app();
+        let hosts = self.world.fleet.hosts();
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        if hosts.is_empty() {
+            return;
+        }
+        let (acks, lost) = (app.acknowledged(), app.lost_acknowledged(&hosts));
+        let failovers = usize::from(self.faulted);
+        let at = self.world.record.now();
+        self.world.record.with(|r| r.oracles.acknowledged(at, &acks, &lost, failovers));
+    }
+
+    /// An hour in which nothing happens and nothing may be written.
+    pub(super) async fn quiet_hour(&self, settle: Duration, hour: Duration) {
+        self.world.start_writing(None);
+        tokio::time::sleep(settle).await;
+        if let Err(violation) = self.quiet("quiet-hour", hour).await {
+            self.world.record.with(|record| {
+                record.oracles.violation.get_or_insert(violation);
+            });
+        }
+    }
+
+    /// The pod that a member is now.
+    pub(super) async fn pod(&self, member: &Member) -> String {
+        let wanted = match member.0.as_str() {
+            "active" => "Active",
+            "standby" => "Standby",
+            pod => return pod.to_owned(),
+        };
+        let object = checks::object(&self.world).await.unwrap_or_default();
+        let pods = object.pointer("/status/podStatus").and_then(Value::as_array).cloned();
+        pods.into_iter()
+            .flatten()
+            .find(|pod| pod.get("intendedState").and_then(Value::as_str) == Some(wanted))
+            .and_then(|pod| pod.get("name")?.as_str().map(ToOwned::to_owned))
+            .unwrap_or_else(|| format!("{OBJECT}-0"))
+    }
+
+    pub(super) async fn host(&self, member: &Member) -> String {
+        let pod = self.pod(member).await;
+        format!("{pod}.{OBJECT}.{NAMESPACE}.svc.cluster.local")
+    }
+}
+
+/// Merges `over` into `into`, as a JSON merge patch does.
+fn merge(into: &mut Value, over: &Value) {
+    match (into, over) {
+        (Value::Object(into), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (into, over) => *into = over.clone(),
+    }
+}

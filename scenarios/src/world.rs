@@ -1,0 +1,312 @@
+//! The world: everything put together. The operator's own entry point and its production clients of
+//! Kubernetes and of agents run against a fake API server, simulated kubelets and fake agents.
+//!
+//! Never: knows what a scenario wants. `run` plays scenarios in it, `ttlab up` shows it to people.
+
+mod application;
+mod containers;
+mod record;
+mod routes;
+mod tap;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fake_agent::{Durations, Fleet, FleetOptions};
+use fake_apiserver::faults::Faults;
+use fake_apiserver::kubelet::{Kubelet, NodeHandle, NodeSpec, Timings};
+use fake_apiserver::{ApiServer, Options};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use timesten_operator::clock::Clock;
+use timesten_operator::controller::{self, Surroundings};
+use timesten_operator::lease::Leadership;
+use timesten_operator::operator::{Identity, Random};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+pub use self::application::Application;
+pub use self::containers::{Containers, TT};
+pub use self::record::{Record, Recorder};
+pub use self::routes::Routes;
+pub use self::tap::{Tap, Trap};
+
+use crate::determinism::Seeded;
+use crate::network::{Network, OPERATOR};
+
+/// The namespace that scenarios play in.
+pub const NAMESPACE: &str = "default";
+/// When virtual worlds begin: 2026-01-01T00:00:00Z.
+const EPOCH: i64 = 1_767_225_600;
+
+/// What a world is made with.
+#[derive(Clone, Debug)]
+pub struct WorldOptions {
+    /// All chance comes from it.
+    pub seed: u64,
+    /// Time is tokio's, from a fixed beginning; else it is the system's.
+    pub virtual_time: bool,
+    /// How many nodes there are.
+    pub nodes: u8,
+    /// How long agents take.
+    pub durations: Durations,
+    /// How long kubelets take.
+    pub kubelet: Timings,
+    /// How often the application writes.
+    pub writes_every: Option<Duration>,
+}
+
+impl Default for WorldOptions {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            virtual_time: true,
+            nodes: 3,
+            durations: Durations::default(),
+            kubelet: Timings::default(),
+            writes_every: Some(Duration::from_millis(100)),
+        }
+    }
+}
+
+/// A world that runs. Dropping it ends it.
+pub struct World {
+    /// The API server.
+    pub api: ApiServer,
+    /// TimesTen.
+    pub fleet: Fleet,
+    /// Who can reach whom.
+    pub network: Network,
+    /// The nodes.
+    pub nodes: Vec<NodeHandle>,
+    /// Where clients are sent.
+    pub routes: Routes,
+    /// The application.
+    pub application: Application,
+    /// The operator's writes.
+    pub tap: Tap,
+    /// How the API server misbehaves towards the operator.
+    pub faults: Faults,
+    /// What has happened.
+    pub record: Recorder,
+    clock: Clock,
+    random: Random,
+    operator: Mutex<Option<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    _tasks: JoinSet<()>,
+}
+
+/// Why a world does not start.
+#[derive(Debug, thiserror::Error)]
+#[error("the fake cluster does not take the definition of TimesTenClassic: {0}")]
+pub struct WorldError(#[from] kube::Error);
+
+impl World {
+    /// Starts everything but the user.
+    ///
+    /// # Errors
+    /// When the API server refuses the CRD.
+    pub async fn start(options: WorldOptions) -> Result<Self, WorldError> {
+        let clock = clock(options.virtual_time);
+        let api = ApiServer::new(Options { clock: time(&clock), seed: options.seed });
+        let seconds = clock.clone();
+        let fleet = Fleet::new(FleetOptions {
+            durations: options.durations.clone(),
+            unix_time: Arc::new(move || seconds.now().as_second()),
+            seed: options.seed,
+            ..FleetOptions::default()
+        });
+        let (network, routes) = (Network::default(), Routes::default());
+        let record = Recorder::new(Instant::now());
+        let mut tasks = JoinSet::new();
+        let sources = (api.changes(), fleet.subscribe());
+        tasks.spawn(record.clone().follow(sources.0, sources.1, routes.clone(), clock.clone()));
+        define(&api.client()).await?;
+        tasks.spawn(fake_apiserver::controllers::controllers(api.client(), time(&clock)));
+        let containers = Arc::new(Containers::new(&fleet, &network));
+        let nodes = nodes(&api, &clock, &options, &containers, &mut tasks);
+        let world = Self {
+            application: Application::new(&fleet),
+            tap: Tap::default(),
+            faults: Faults::new(),
+            random: random(options.virtual_time, options.seed),
+            operator: Mutex::new(None),
+            writer: Mutex::new(None),
+            _tasks: tasks,
+            api,
+            fleet,
+            network,
+            nodes,
+            routes,
+            record,
+            clock,
+        };
+        world.start_writing(options.writes_every);
+        world.start_operator();
+        Ok(world)
+    }
+
+    /// A client of the API for the user.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.api.client()
+    }
+
+    /// Starts an operator, unless one runs.
+    pub fn start_operator(&self) {
+        let mut operator = self.operator.lock().unwrap_or_else(PoisonError::into_inner);
+        if operator.is_some() {
+            return;
+        }
+        let way = self.tap.on(self.faults.wrap(self.api.front()));
+        *operator = Some(tokio::spawn(controller::run(Surroundings {
+            client: Client::new(way, NAMESPACE),
+            connector: self.network.connector(),
+            clock: self.clock.clone(),
+            random: Arc::clone(&self.random),
+            namespace: None,
+            identity: Identity {
+                controller: "timesten-operator".into(),
+                instance: "timesten-operator-0".into(),
+            },
+            leadership: Leadership::uncontested(),
+        })));
+    }
+
+    /// Stops the operator at once, and everything it has under way.
+    pub async fn stop_operator(&self) {
+        let operator = self.operator.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(operator) = operator {
+            operator.abort();
+            let _ = operator.await;
+        }
+    }
+
+    /// The application writes from now on, or no longer.
+    pub fn start_writing(&self, every: Option<Duration>) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = writer.take() {
+            writer.abort();
+        }
+        let writing = |pause| self.application.clone().run(self.routes.clone(), pause);
+        *writer = every.map(|pause| tokio::spawn(writing(pause)));
+    }
+
+    /// The node that a pod runs on.
+    pub async fn node_of(&self, pod: &str) -> Option<NodeHandle> {
+        let pods: Api<Pod> = Api::namespaced(self.client(), NAMESPACE);
+        let name = pods.get_opt(pod).await.ok()??.spec?.node_name?;
+        self.nodes.iter().find(|node| node.name() == name).cloned()
+    }
+
+    /// Cuts or mends every way to and from the pods on a node.
+    pub async fn set_node_network(&self, node: &NodeHandle, up: bool) {
+        let pods: Api<Pod> = Api::namespaced(self.client(), NAMESPACE);
+        let Ok(pods) = pods.list(&kube::api::ListParams::default()).await else { return };
+        let hosts = self.fleet.hosts();
+        for pod in pods {
+            let here = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+            let name = pod.metadata.name.unwrap_or_default();
+            let prefix = format!("{name}.");
+            let Some(host) = hosts.iter().find(|host| host.starts_with(&prefix)) else { continue };
+            if here == Some(node.name()) {
+                self.set_host_network(host, up);
+            }
+        }
+    }
+
+    /// Cuts or mends every way to and from a host.
+    pub fn set_host_network(&self, host: &str, up: bool) {
+        for other in self.fleet.hosts() {
+            for (from, to) in [(other.as_str(), host), (host, other.as_str())] {
+                if up {
+                    self.fleet.links().heal(from, to);
+                } else if from != to {
+                    self.fleet.links().cut(from, to);
+                }
+            }
+        }
+        for (from, to) in [(OPERATOR, host), (host, OPERATOR)] {
+            if up {
+                self.network.mend(from, to);
+            } else {
+                self.network.cut(from, to);
+            }
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for task in [&self.operator, &self.writer] {
+            if let Some(task) = task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                task.abort();
+            }
+        }
+    }
+}
+
+/// Starts the kubelets.
+fn nodes(
+    api: &ApiServer,
+    clock: &Clock,
+    options: &WorldOptions,
+    containers: &Arc<Containers>,
+    tasks: &mut JoinSet<()>,
+) -> Vec<NodeHandle> {
+    (1..=options.nodes)
+        .map(|index| {
+            let kubelet = Kubelet::new(
+                api.client(),
+                time(clock),
+                NodeSpec::new(&format!("node-{index}"), index),
+                Arc::<Containers>::clone(containers) as _,
+                options.kubelet,
+            );
+            let handle = kubelet.handle();
+            tasks.spawn(kubelet.run());
+            handle
+        })
+        .collect()
+}
+
+/// The clock as the fake cluster takes it.
+fn time(clock: &Clock) -> fake_apiserver::Clock {
+    let clock = clock.clone();
+    Arc::new(move || clock.now())
+}
+
+async fn define(client: &Client) -> Result<(), WorldError> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    definitions.create(&PostParams::default(), &timesten_operator::crd::crd()).await?;
+    Ok(())
+}
+
+fn clock(virtual_time: bool) -> Clock {
+    if !virtual_time {
+        return Clock::system();
+    }
+    let began = Instant::now();
+    Clock::new(move || {
+        let epoch = Timestamp::from_second(EPOCH).unwrap_or_default();
+        epoch.checked_add(began.elapsed()).unwrap_or(epoch)
+    })
+}
+
+/// Chance: the world's own, or the system's.
+fn random(seeded: bool, seed: u64) -> Random {
+    if seeded {
+        let generator = Mutex::new(Seeded::new(seed));
+        return Arc::new(move |bytes: &mut [u8]| {
+            generator.lock().unwrap_or_else(PoisonError::into_inner).fill(bytes);
+        });
+    }
+    Arc::new(|bytes: &mut [u8]| {
+        // Hash map keys are the system's chance, stretched.
+        use std::hash::{BuildHasher, RandomState};
+        Seeded::new(RandomState::new().hash_one(bytes.len())).fill(bytes);
+    })
+}

@@ -1,0 +1,161 @@
+//! What runs in the containers of the fake cluster: TimesTen in `tt`, nothing much in the others.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use fake_agent::{ContainerSpec, Credentials, Fleet, Running};
+use fake_apiserver::kubelet::{
+    ContainerRef, ContainerRuntime, ContainerStart, Content, ExecResult,
+};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::network::Network;
+
+/// The name of the container that TimesTen runs in.
+pub const TT: &str = "tt";
+
+/// Running agents, by the pod's UID and the container's name.
+type ByContainer = BTreeMap<(String, String), Arc<Running>>;
+
+/// Runs fake agents in the containers named `tt`.
+#[derive(Clone)]
+pub struct Containers {
+    fleet: Fleet,
+    network: Network,
+    running: Arc<Mutex<ByContainer>>,
+}
+
+impl Containers {
+    /// With agents of that fleet, reached through that network.
+    #[must_use]
+    pub fn new(fleet: &Fleet, network: &Network) -> Self {
+        Self { fleet: fleet.clone(), network: network.clone(), running: Arc::default() }
+    }
+
+    fn find(&self, at: &ContainerRef) -> Option<Arc<Running>> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.get(&(at.uid.clone(), at.container.clone())).cloned()
+    }
+
+    async fn timesten(self, start: ContainerStart) -> i32 {
+        let spec = match specification(&start) {
+            Ok(spec) => spec,
+            Err(problem) => {
+                tracing::warn!(container = start.container, problem, "cannot start");
+                return 1;
+            }
+        };
+        let host = spec.host.clone();
+        let uid = start.pod.metadata.uid.clone().unwrap_or_default();
+        let container = Stay {
+            key: (uid, start.container.clone()),
+            running: Arc::new(self.fleet.start(spec)),
+            host,
+            containers: self,
+        };
+        container.enter();
+        let ended = container.running.ended();
+        tokio::pin!(ended);
+        tokio::select! {
+            biased;
+            code = &mut ended => return code,
+            () = start.stop.requested() => container.running.stop(),
+        }
+        ended.await
+    }
+}
+
+/// A container's stay in the network: whatever ends it, its name goes.
+struct Stay {
+    key: (String, String),
+    host: String,
+    running: Arc<Running>,
+    containers: Containers,
+}
+
+impl Stay {
+    fn enter(&self) {
+        self.containers.network.join(&self.host, &self.running);
+        let mut running = self.containers.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.insert(self.key.clone(), Arc::clone(&self.running));
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.containers.network.leave(&self.host, &self.running);
+        let mut running = self.containers.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.get(&self.key).is_some_and(|known| Arc::ptr_eq(known, &self.running)) {
+            running.remove(&self.key);
+        }
+    }
+}
+
+impl ContainerRuntime for Containers {
+    fn run(&self, start: ContainerStart) -> BoxFuture<'static, i32> {
+        if start.container == TT {
+            return self.clone().timesten(start).boxed();
+        }
+        async move {
+            if !start.init {
+                start.stop.requested().await;
+            }
+            0
+        }
+        .boxed()
+    }
+
+    fn exec(&self, at: &ContainerRef, command: &[String]) -> BoxFuture<'static, ExecResult> {
+        let (code, output) = match self.find(at) {
+            Some(running) => running.exec(command),
+            None => (0, String::new()),
+        };
+        futures::future::ready(ExecResult { code, output: Bytes::from(output) }).boxed()
+    }
+}
+
+/// What the fake agent has to know of its container.
+fn specification(start: &ContainerStart) -> Result<ContainerSpec, String> {
+    let pod = &start.pod.metadata;
+    let name = pod.name.clone().unwrap_or_default();
+    let namespace = pod.namespace.clone().unwrap_or_default();
+    let service = start.pod.spec.as_ref().and_then(|spec| spec.subdomain.clone());
+    let service = service.unwrap_or_else(|| {
+        pod.labels.as_ref().and_then(|labels| labels.get("app").cloned()).unwrap_or_default()
+    });
+    let mut volume = format!("{namespace}/{name}");
+    let (mut config, mut secret) = (BTreeMap::new(), BTreeMap::new());
+    for mount in &start.mounts {
+        match (mount.path.as_str(), &mount.content) {
+            ("/tt", Content::Claim { uid, .. }) => volume.clone_from(uid),
+            ("/ttconfig", Content::Files(files)) => config = plain(files),
+            ("/ttagent", Content::Files(files)) => secret = plain(files),
+            _ => {}
+        }
+    }
+    let credentials = Credentials::from_files(&secret).map_err(|error| error.to_string())?;
+    let host = format!("{name}.{service}.{namespace}.svc.cluster.local");
+    let mut spec = ContainerSpec::new(&host, &volume);
+    spec.config = config;
+    spec.credentials = Some(credentials);
+    spec.env.clone_from(&start.env);
+    if let Some(release) = release(start) {
+        spec.release = release;
+    }
+    Ok(spec)
+}
+
+fn plain(files: &BTreeMap<String, Bytes>) -> BTreeMap<String, Vec<u8>> {
+    files.iter().map(|(name, bytes)| (name.clone(), bytes.to_vec())).collect()
+}
+
+/// The release that the image's tag names.
+fn release(start: &ContainerStart) -> Option<String> {
+    let spec = start.pod.spec.as_ref()?;
+    let container = spec.containers.iter().find(|container| container.name == start.container)?;
+    let tag = container.image.as_deref()?.rsplit_once(':')?.1;
+    let dotted = tag.split('.').all(|part| part.parse::<u32>().is_ok());
+    (dotted && tag.contains('.')).then(|| tag.to_owned())
+}

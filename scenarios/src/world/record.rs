@@ -1,0 +1,307 @@
+//! The record of a world: timeline, trace hash, and what the oracles say, from everything that the
+//! API server commits and that happens in TimesTen.
+//!
+//! Never: influences what it records.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fake_agent::{Event, Events, Fact, Happening};
+use fake_apiserver::{Change, ChangeKind, Changes};
+use serde_json::Value;
+use timesten_operator::clock::Clock;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Routes;
+use crate::determinism::TraceHash;
+use crate::oracles::{Oracles, Sight, Violation};
+use crate::timeline::{Moment, Timeline, Who};
+
+/// What was recorded.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// Everything, line by line.
+    pub timeline: Timeline,
+    /// The states that the object went through.
+    pub states: Vec<(Duration, String)>,
+    /// How often each verb was sent to an agent.
+    pub verbs: BTreeMap<String, u32>,
+    /// What the oracles know.
+    pub oracles: Oracles,
+    hash: TraceHash,
+}
+
+/// Records, and tells when there is something new.
+#[derive(Clone)]
+pub struct Recorder {
+    record: Arc<Mutex<Record>>,
+    news: Arc<watch::Sender<u64>>,
+    began: Instant,
+}
+
+/// One thing to record, from either source.
+enum News {
+    Change(Box<Change>),
+    Event(Box<Event>),
+}
+
+impl Recorder {
+    /// A record of a world that began then.
+    #[must_use]
+    pub fn new(began: Instant) -> Self {
+        Self { record: Arc::default(), news: Arc::new(watch::channel(0).0), began }
+    }
+
+    /// Follows both sources for ever. What came at the same moment is taken in the order of time.
+    pub async fn follow(
+        self,
+        mut changes: Changes,
+        mut events: Events,
+        routes: Routes,
+        clock: Clock,
+    ) {
+        loop {
+            let first = tokio::select! {
+                biased;
+                change = changes.next() => change.map(|change| News::Change(Box::new(change))),
+                event = events.next() => event.map(|event| News::Event(Box::new(event))),
+            };
+            let Some(first) = first else { return };
+            let mut batch = vec![first];
+            while let Some(change) = changes.try_next() {
+                batch.push(News::Change(Box::new(change)));
+            }
+            while let Some(event) = events.try_next() {
+                batch.push(News::Event(Box::new(event)));
+            }
+            let (wall, now) = (clock.now(), Instant::now());
+            let mut batch: Vec<(Duration, News)> = batch
+                .into_iter()
+                .map(|news| {
+                    let at = match &news {
+                        News::Change(change) => {
+                            let ago = wall.duration_since(change.at).unsigned_abs();
+                            (now - self.began).saturating_sub(ago)
+                        }
+                        News::Event(event) => event.at.saturating_duration_since(self.began),
+                    };
+                    (at, news)
+                })
+                .collect();
+            batch.sort_by_key(|(at, _)| *at);
+            for (at, news) in batch {
+                match news {
+                    News::Change(change) => self.change(at, &change, &routes),
+                    News::Event(event) => self.event(at, &event),
+                }
+            }
+            self.news.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Tells when something is recorded.
+    #[must_use]
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// Time since the world began.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Notes something that is neither in the API nor in TimesTen.
+    pub fn say(&self, who: Who, text: impl Into<String>) {
+        let at = self.now();
+        self.with(|record| record.add(at, who, text.into()));
+    }
+
+    /// Works on the record.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Record) -> T) -> T {
+        work(&mut self.record.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The first law that was broken.
+    #[must_use]
+    pub fn violation(&self) -> Option<Violation> {
+        self.with(|record| record.oracles.violation.clone())
+    }
+
+    fn change(&self, at: Duration, change: &Change, routes: &Routes) {
+        routes.note(change);
+        self.with(|record| {
+            record.hash.add(&(
+                at,
+                change.revision,
+                &change.resource,
+                &change.name,
+                change.kind as u8,
+            ));
+            if change.resource == "endpointslices" {
+                let hosts = routes.all();
+                record.add(at, Who::Kubernetes, format!("routed to {}", short(&hosts)));
+                record.oracles.see(at, Sight::Routed(hosts));
+                return;
+            }
+            record.api(at, change);
+        });
+    }
+
+    fn event(&self, at: Duration, event: &Event) {
+        self.with(|record| record.timesten(at, event));
+    }
+}
+
+impl Record {
+    /// The trace hash so far.
+    #[must_use]
+    pub fn trace_hash(&self) -> String {
+        self.hash.digits()
+    }
+
+    fn add(&mut self, at: Duration, who: Who, text: String) {
+        self.hash.add(&(at, who, &text));
+        self.timeline.0.push(Moment { at, who, text });
+    }
+
+    fn api(&mut self, at: Duration, change: &Change) {
+        let object = &change.object;
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("");
+        match change.resource.as_str() {
+            "timestenclassics" => {
+                let state = text("/status/highLevelState").to_owned();
+                let last = self.states.last().map(|(_, state)| state.as_str());
+                if change.kind == ChangeKind::Deleted {
+                    self.add(at, Who::Kubernetes, format!("{} is gone", change.name));
+                } else if object.pointer("/status/highLevelState").is_some()
+                    && last != Some(state.as_str())
+                {
+                    self.add(at, Who::Operator, format!("state {state}: {}", reason(object)));
+                    self.states.push((at, state.clone()));
+                    self.oracles.see(at, Sight::State(state));
+                }
+                if let Some(intent) = object.pointer("/status/intent/verb").and_then(Value::as_str)
+                {
+                    let note = format!("intends {intent} in {}", text("/status/intent/pod"));
+                    if self.timeline.0.iter().rev().take(12).all(|moment| moment.text != note) {
+                        self.add(at, Who::Operator, note);
+                    }
+                }
+            }
+            "events" if text("/involvedObject/kind") == "TimesTenClassic" => {
+                let (reason, note) = (text("/reason").to_owned(), text("/message").to_owned());
+                if change.kind == ChangeKind::Added {
+                    self.add(at, Who::Operator, format!("event {reason}: {note}"));
+                    self.oracles.see(at, Sight::Event(reason, note));
+                }
+            }
+            "pods" => self.add(at, Who::Kubernetes, pod(change)),
+            "secrets" | "services" | "statefulsets" | "poddisruptionbudgets"
+                if change.kind != ChangeKind::Modified =>
+            {
+                let what = if change.kind == ChangeKind::Added { "created" } else { "deleted" };
+                let name = volatile(&change.name);
+                self.add(at, Who::Kubernetes, format!("{} {name} {what}", change.resource));
+            }
+            _ => {}
+        }
+    }
+
+    fn timesten(&mut self, at: Duration, event: &Event) {
+        let host = short_host(&event.host).to_owned();
+        let mut tell = |text: String| self.add(at, Who::TimesTen, format!("{host} {text}"));
+        match &event.what {
+            Happening::Started => tell("container starts".into()),
+            Happening::Listening => tell("agent listens".into()),
+            Happening::Ended { code } => {
+                tell(format!("container ends with {code}"));
+                self.oracles.see(at, Sight::Writable(event.host.clone(), false));
+            }
+            Happening::Received { verb, .. } => {
+                self.hash.add(&(at, &event.host, verb));
+                if !matches!(verb.as_str(), "GET" | "POLL") {
+                    *self.verbs.entry(verb.clone()).or_default() += 1;
+                    self.add(at, Who::TimesTen, format!("{host} is told {verb}"));
+                }
+            }
+            Happening::Done { verb, errno } => {
+                tell(format!("has done {verb}, errno {errno}"));
+            }
+            Happening::Changed { fact, from, to } => {
+                tell(format!("{fact:?} was {from}, now {to}"));
+                if *fact == Fact::Writable {
+                    self.oracles.see(at, Sight::Writable(event.host.clone(), *to == "yes"));
+                }
+            }
+            Happening::Activated => tell("is activated".into()),
+            Happening::Invalidated { by } => {
+                tell(format!("is invalidated by {}", short_host(by)));
+            }
+            Happening::Destroyed { copy, others } => {
+                tell(format!("a copy at position {} is destroyed", copy.position));
+                self.oracles.see(at, Sight::Destroyed(copy.clone(), others.clone()));
+            }
+            Happening::Marker { path, present } => {
+                tell(format!("{path} {}", if *present { "appears" } else { "vanishes" }));
+            }
+            Happening::Fault(text) => self.add(at, Who::Fault, format!("{host} {text}")),
+        }
+    }
+}
+
+/// The message of the condition that says why.
+fn reason(object: &Value) -> &str {
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+    conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition.get("type").and_then(Value::as_str) == Some("Managed"))
+        .and_then(|condition| condition.get("message")?.as_str())
+        .unwrap_or("")
+}
+
+/// A pod in one line.
+fn pod(change: &Change) -> String {
+    let object = &change.object;
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("-");
+    if change.kind == ChangeKind::Deleted {
+        return format!("pod {} is gone", change.name);
+    }
+    let role = text("/metadata/labels/timesten.oracle.com~1role");
+    let ready =
+        object.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten().any(
+            |c| c.get("type") == Some(&"Ready".into()) && c.get("status") == Some(&"True".into()),
+        );
+    let dying = object.pointer("/metadata/deletionTimestamp").is_some();
+    format!(
+        "pod {} {} role {role}{}{}",
+        change.name,
+        text("/status/phase"),
+        if ready { " ready" } else { "" },
+        if dying { " terminating" } else { "" }
+    )
+}
+
+/// A name without the UID that is in it.
+fn volatile(name: &str) -> &str {
+    match name.strip_prefix("tt") {
+        Some(uid) if uid.len() == 36 => "tt<uid>",
+        _ => name,
+    }
+}
+
+fn short(hosts: &[String]) -> String {
+    match hosts {
+        [] => "nobody".into(),
+        hosts => hosts.iter().map(|host| short_host(host)).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// The pod's name in its host name.
+#[must_use]
+fn short_host(host: &str) -> &str {
+    host.split('.').next().unwrap_or(host)
+}
