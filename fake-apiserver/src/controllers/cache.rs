@@ -12,7 +12,8 @@ use futures::future::{BoxFuture, FutureExt, join_all};
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
-    Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service,
+    ConfigMap, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service,
+    ServiceAccount,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -124,6 +125,8 @@ macro_rules! kinds {
 
 kinds! {
     namespaces: Namespace,
+    accounts: ServiceAccount,
+    maps: ConfigMap,
     nodes: Node,
     leases: Lease,
     pods: Pod,

@@ -6,6 +6,7 @@ mod endpointslice;
 mod garbage;
 mod namespace;
 mod nodes;
+mod protection;
 mod scheduler;
 mod served;
 mod statefulset;
@@ -31,6 +32,8 @@ pub enum Controller {
     Namespace,
     /// Notices nodes that are not heard of.
     Nodes,
+    /// Keeps deleted claims as long as pods use them.
+    Protection,
     /// Binds pods to nodes.
     Scheduler,
     /// Keeps the pods of `StatefulSet`s.
@@ -41,12 +44,13 @@ pub enum Controller {
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Disruption,
         Self::EndpointSlice,
         Self::Garbage,
         Self::Namespace,
         Self::Nodes,
+        Self::Protection,
         Self::Scheduler,
         Self::StatefulSet,
         Self::Volumes,
@@ -59,6 +63,7 @@ impl Controller {
             Self::Garbage => garbage::run(cluster).boxed(),
             Self::Namespace => namespace::run(cluster).boxed(),
             Self::Nodes => nodes::run(cluster).boxed(),
+            Self::Protection => protection::run(cluster).boxed(),
             Self::Scheduler => scheduler::run(cluster).boxed(),
             Self::StatefulSet => statefulset::run(cluster).boxed(),
             Self::Volumes => volumes::run(cluster).boxed(),

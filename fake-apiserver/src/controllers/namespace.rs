@@ -11,7 +11,7 @@ use kube::core::DynamicObject;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use super::cache::{Again, Cluster, RETRY, overtaken};
+use super::cache::{Again, Cluster, RETRY, Snapshot, overtaken};
 use super::served::served;
 
 const ROOT: &str = "kube-root-ca.crt";
@@ -20,38 +20,39 @@ const ROOT: &str = "kube-root-ca.crt";
 pub(super) async fn run(cluster: &Cluster) {
     let mut turns = cluster.turns();
     let mut pause = None;
-    let mut furnished: BTreeMap<String, String> = BTreeMap::new();
     loop {
         let known = turns.next(pause).await;
         let mut again = Again::default();
         for namespace in known.namespaces.iter() {
-            let (name, uid) = (namespace.name_any(), namespace.uid().unwrap_or_default());
-            if namespace.metadata.deletion_timestamp.is_some() {
-                let result = end(cluster, namespace, &mut again).await;
-                again.note("ending a namespace", result);
-            } else if furnished.get(&name) != Some(&uid) {
-                let result = furnish(cluster, &name).await;
-                if result.is_ok() {
-                    furnished.insert(name, uid);
-                }
-                again.note("furnishing a namespace", result);
-            }
+            let result = match namespace.metadata.deletion_timestamp {
+                Some(_) => end(cluster, namespace, &mut again).await,
+                None => furnish(cluster, &known, &namespace.name_any()).await,
+            };
+            again.note("a namespace", result);
         }
-        furnished.retain(|name, _| known.namespaces.get("", name).is_some());
         pause = again.pause();
     }
 }
 
-/// Makes what every namespace contains.
-async fn furnish(cluster: &Cluster, namespace: &str) -> kube::Result<()> {
+/// Makes what every namespace contains, where it is missing.
+async fn furnish(cluster: &Cluster, known: &Snapshot, namespace: &str) -> kube::Result<()> {
     let named = |name: &str| ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
-    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), namespace);
-    let account = ServiceAccount { metadata: named("default"), ..ServiceAccount::default() };
-    overtaken(accounts.create(&PostParams::default(), &account).await)?;
-    let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), namespace);
-    let data = BTreeMap::from([("ca.crt".to_owned(), String::new())]);
-    let map = ConfigMap { metadata: named(ROOT), data: Some(data), ..ConfigMap::default() };
-    overtaken(maps.create(&PostParams::default(), &map).await).map(drop)
+    if known.accounts.get(namespace, "default").is_none() {
+        let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), namespace);
+        let account = ServiceAccount { metadata: named("default"), ..ServiceAccount::default() };
+        if let Some(account) = overtaken(accounts.create(&PostParams::default(), &account).await)? {
+            cluster.saw(account);
+        }
+    }
+    if known.maps.get(namespace, ROOT).is_none() {
+        let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), namespace);
+        let data = BTreeMap::from([("ca.crt".to_owned(), String::new())]);
+        let map = ConfigMap { metadata: named(ROOT), data: Some(data), ..ConfigMap::default() };
+        if let Some(map) = overtaken(maps.create(&PostParams::default(), &map).await)? {
+            cluster.saw(map);
+        }
+    }
+    Ok(())
 }
 
 /// What is left in a namespace.

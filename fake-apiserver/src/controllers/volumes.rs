@@ -1,6 +1,6 @@
 //! Volumes: makes a persistent volume for every claim that has none, and binds them to each other.
 //!
-//! Any storage class will do. A claim that a pod uses is kept by a finalizer until the pod is gone.
+//! Any storage class will do.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,9 +13,8 @@ use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use super::cache::{Again, Cluster, Snapshot, overtaken, phase};
+use super::cache::{Again, Cluster, Snapshot, overtaken};
 
-const PROTECTION: &str = "kubernetes.io/pvc-protection";
 const BOUND: &str = "pv.kubernetes.io/bind-completed";
 
 /// Runs the controller; never ends.
@@ -31,14 +30,9 @@ pub(super) async fn run(cluster: &Cluster) {
 async fn pass(cluster: &Cluster, known: &Snapshot) -> Option<Duration> {
     let mut again = Again::default();
     for claim in known.claims.iter() {
-        let result = if claim.metadata.deletion_timestamp.is_some() {
-            release(cluster, known, claim).await
-        } else if !is_bound(claim) {
-            bind(cluster, known, claim).await
-        } else {
-            Ok(())
-        };
-        again.note("binding a claim", result);
+        if claim.metadata.deletion_timestamp.is_none() && !is_bound(claim) {
+            again.note("binding a claim", bind(cluster, known, claim).await);
+        }
     }
     for volume in known.volumes.iter() {
         again.note("reclaiming a volume", reclaim(cluster, known, volume).await);
@@ -140,31 +134,6 @@ fn volume(claim: &PersistentVolumeClaim, name: &str) -> PersistentVolume {
         }),
         ..PersistentVolume::default()
     }
-}
-
-/// Lets a deleted claim go once no pod uses it.
-async fn release(
-    cluster: &Cluster,
-    known: &Snapshot,
-    claim: &PersistentVolumeClaim,
-) -> kube::Result<()> {
-    let (namespace, name) = (claim.namespace().unwrap_or_default(), claim.name_any());
-    let held = claim.finalizers().iter().any(|f| f == PROTECTION);
-    if !held || known.pods.within(&namespace).any(|pod| uses(pod, &name)) {
-        return Ok(());
-    }
-    let rest: Vec<_> = claim.finalizers().iter().filter(|f| *f != PROTECTION).collect();
-    let body =
-        json!({ "metadata": { "finalizers": rest, "resourceVersion": claim.resource_version() } });
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client.clone(), &namespace);
-    overtaken(claims.patch(&name, &PatchParams::default(), &Patch::Merge(body)).await).map(drop)
-}
-
-/// Whether a pod holds a claim: one that has ended, or was never given a node, does not.
-fn uses(pod: &Pod, claim: &str) -> bool {
-    let Some(spec) = &pod.spec else { return false };
-    let ended = matches!(phase(pod), "Succeeded" | "Failed");
-    !ended && spec.node_name.is_some() && claims_of(pod).any(|name| name == claim)
 }
 
 /// The claims a pod mounts.

@@ -279,12 +279,11 @@ impl PodWorker {
 }
 
 async fn until_killed(killed: Option<&watch::Sender<Option<Kill>>>) -> Kill {
-    if let Some(sender) = killed {
-        if let Ok(kill) = sender.subscribe().wait_for(Option::is_some).await {
-            if let Some(kill) = *kill {
-                return kill;
-            }
-        }
+    if let Some(sender) = killed
+        && let Ok(kill) = sender.subscribe().wait_for(Option::is_some).await
+        && let Some(kill) = *kill
+    {
+        return kill;
     }
     std::future::pending().await
 }

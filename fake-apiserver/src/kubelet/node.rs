@@ -19,7 +19,7 @@ pub(super) async fn keep(core: &Core) {
         match register(core).await {
             Ok(node) => break node,
             Err(error) => {
-                tracing::debug!(node = core.spec.name, %error, "registering the node failed")
+                tracing::debug!(node = core.spec.name, %error, "registering the node failed");
             }
         }
         tokio::time::sleep(RETRY).await;

@@ -297,7 +297,7 @@ impl PodWorker {
                 Ok(pod) => return version(&pod),
                 Err(error) if matches!(error.code(), Some(404 | 409)) => return u64::MAX,
                 Err(error) => {
-                    tracing::debug!(pod = pod.name_any(), %error, "writing a pod's status failed")
+                    tracing::debug!(pod = pod.name_any(), %error, "writing a pod's status failed");
                 }
             }
             sleep(RETRY).await;
@@ -318,7 +318,7 @@ impl PodWorker {
                 Ok(_) => return,
                 Err(error) if matches!(error.code(), Some(404 | 409)) => return,
                 Err(error) => {
-                    tracing::debug!(pod = pod.name_any(), %error, "deleting a pod failed")
+                    tracing::debug!(pod = pod.name_any(), %error, "deleting a pod failed");
                 }
             }
             sleep(RETRY).await;

@@ -39,14 +39,14 @@ impl Verdict {
 impl PodWorker {
     /// Probes a container that runs; resolves when it has to be killed for its health.
     pub(super) async fn unhealthy(&self, spec: &Container) {
-        if let Some(hook) = spec.lifecycle.as_ref().and_then(|l| l.post_start.as_ref()) {
-            if !self.hook(spec, hook).await {
-                return;
-            }
+        if let Some(hook) = spec.lifecycle.as_ref().and_then(|l| l.post_start.as_ref())
+            && !self.hook(spec, hook).await
+        {
+            return;
         }
         let since = Instant::now();
         if let Some(probe) = &spec.startup_probe {
-            if !self.probe(spec, probe, since, |good| Some(good)).await {
+            if !self.probe(spec, probe, since, Some).await {
                 return;
             }
             self.change_container(&spec.name, |c| {

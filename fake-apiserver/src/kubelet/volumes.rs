@@ -46,7 +46,7 @@ impl Volumes {
                 match content(worker, volume).await {
                     Ok(content) => break content,
                     Err(error) => {
-                        tracing::debug!(volume = volume.name, %error, "a volume cannot be mounted yet")
+                        tracing::debug!(volume = volume.name, %error, "a volume cannot be mounted yet");
                     }
                 }
                 sleep(delay).await;
@@ -77,10 +77,10 @@ async fn content(worker: &PodWorker, volume: &Volume) -> Result<Content, NotYet>
     if let Some(source) = &volume.persistent_volume_claim {
         return claim(worker, &source.claim_name).await;
     }
-    if let Some(source) = &volume.ephemeral {
-        if source.volume_claim_template.is_some() {
-            return claim(worker, &format!("{}-{}", worker.pod().name_any(), volume.name)).await;
-        }
+    if let Some(source) = &volume.ephemeral
+        && source.volume_claim_template.is_some()
+    {
+        return claim(worker, &format!("{}-{}", worker.pod().name_any(), volume.name)).await;
     }
     let files = if let Some(source) = &volume.secret {
         let name = source.secret_name.as_deref().unwrap_or_default();

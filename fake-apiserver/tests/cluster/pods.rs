@@ -105,7 +105,8 @@ impl ContainerRuntime for Scripted {
 
 fn scripted() -> (World, Arc<Script>) {
     let script = Arc::new(Script::default());
-    (World::with(2, Arc::new(Scripted(Arc::clone(&script)))), script)
+    let runtime: Arc<dyn ContainerRuntime> = Arc::new(Scripted(Arc::clone(&script)));
+    (World::with(2, &runtime), script)
 }
 
 #[tokio::test(start_paused = true)]

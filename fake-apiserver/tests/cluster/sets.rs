@@ -32,7 +32,7 @@ async fn two_pods_become_ready_one_after_the_other_on_two_nodes() {
     let claim: PersistentVolumeClaim = world.api().get("data-db-1").await.unwrap();
     assert_eq!(claim.status.unwrap().phase.as_deref(), Some("Bound"));
     let now = world.server.history(0).last().unwrap().at.to_string();
-    assert!(now < "2026-01-01T00:00:04Z".to_owned(), "took until {now}");
+    assert!(now.as_str() < "2026-01-01T00:00:04Z", "took until {now}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,25 +14,26 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-pub struct World {
-    pub server: ApiServer,
-    pub client: Client,
-    pub nodes: Vec<NodeHandle>,
+pub(crate) struct World {
+    pub(crate) server: ApiServer,
+    pub(crate) client: Client,
+    pub(crate) nodes: Vec<NodeHandle>,
 }
 
 /// A clock that follows tokio's, from a fixed moment on.
-pub fn clock() -> Clock {
+pub(crate) fn clock() -> Clock {
     let (start, epoch) =
         (Instant::now(), "2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap());
     Arc::new(move || epoch + start.elapsed())
 }
 
 impl World {
-    pub fn new() -> Self {
-        Self::with(2, Arc::new(PauseRuntime))
+    pub(crate) fn new() -> Self {
+        let runtime: Arc<dyn ContainerRuntime> = Arc::new(PauseRuntime);
+        Self::with(2, &runtime)
     }
 
-    pub fn with(nodes: u8, runtime: Arc<dyn ContainerRuntime>) -> Self {
+    pub(crate) fn with(nodes: u8, runtime: &Arc<dyn ContainerRuntime>) -> Self {
         let clock = clock();
         let server = ApiServer::new(Options { clock: Arc::clone(&clock), seed: 1 });
         let client = server.client();
@@ -43,7 +44,7 @@ impl World {
                 server.client(),
                 Arc::clone(&clock),
                 spec,
-                Arc::clone(&runtime),
+                Arc::clone(runtime),
                 Timings::default(),
             );
             let handle = kubelet.handle();
@@ -53,14 +54,14 @@ impl World {
         Self { nodes: handles.collect(), server, client }
     }
 
-    pub fn api<K>(&self) -> Api<K>
+    pub(crate) fn api<K>(&self) -> Api<K>
     where
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
     {
         Api::default_namespaced(self.client.clone())
     }
 
-    pub async fn create<K>(&self, object: Value) -> K
+    pub(crate) async fn create<K>(&self, object: Value) -> K
     where
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
             + DeserializeOwned
@@ -75,7 +76,11 @@ impl World {
     }
 
     /// Waits until an object is as wanted; brings it, and how long that took.
-    pub async fn until<K>(&self, name: &str, mut wanted: impl FnMut(&K) -> bool) -> (K, Duration)
+    pub(crate) async fn until<K>(
+        &self,
+        name: &str,
+        mut wanted: impl FnMut(&K) -> bool,
+    ) -> (K, Duration)
     where
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
             + DeserializeOwned
@@ -95,7 +100,7 @@ impl World {
     }
 
     /// Waits until there is no such object.
-    pub async fn until_gone<K>(&self, name: &str) -> Duration
+    pub(crate) async fn until_gone<K>(&self, name: &str) -> Duration
     where
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
             + DeserializeOwned
@@ -113,7 +118,7 @@ impl World {
     }
 
     /// The last changes, for a test that fails.
-    pub fn story(&self) -> String {
+    pub(crate) fn story(&self) -> String {
         let changes = self.server.history(0);
         let lines = changes.iter().filter(|c| c.resource != "leases").map(|c| {
             format!(
@@ -125,29 +130,29 @@ impl World {
     }
 
     /// The node a pod runs on.
-    pub fn node_of(&self, pod: &Pod) -> &NodeHandle {
+    pub(crate) fn node_of(&self, pod: &Pod) -> &NodeHandle {
         let name = pod.spec.as_ref().unwrap().node_name.as_deref().unwrap();
         self.nodes.iter().find(|node| node.name() == name).unwrap()
     }
 }
 
 /// Whether a pod is ready.
-pub fn ready(pod: &Pod) -> bool {
+pub(crate) fn ready(pod: &Pod) -> bool {
     condition(pod, "Ready")
 }
 
-pub fn condition(pod: &Pod, kind: &str) -> bool {
+pub(crate) fn condition(pod: &Pod, kind: &str) -> bool {
     let mut conditions = pod.status.iter().flat_map(|s| s.conditions.iter().flatten());
     conditions.any(|c| c.type_ == kind && c.status == "True")
 }
 
 /// How often a pod's first container was restarted.
-pub fn restarts(pod: &Pod) -> i32 {
+pub(crate) fn restarts(pod: &Pod) -> i32 {
     pod.status.as_ref().unwrap().container_statuses.as_ref().unwrap()[0].restart_count
 }
 
 /// A set of pods with a claim each, which its nodes do not share.
-pub fn set(name: &str, replicas: i32) -> Value {
+pub(crate) fn set(name: &str, replicas: i32) -> Value {
     let labels = json!({ "app": name });
     json!({
         "metadata": { "name": name },
