@@ -117,7 +117,7 @@ fn custom_document(state: &State, group: &str, version: &str) -> Option<Value> {
     Some(json!({"components": {"schemas": schemas}, "operations": operations}))
 }
 
-/// `com.oracle.timesten.v5`: the group backwards, then the version.
+/// `com.example.stable.v1`: the group backwards, then the version.
 fn definition_prefix(resource: &Resource) -> String {
     let mut labels: Vec<&str> = resource.group.split('.').rev().collect();
     labels.push(&resource.version);

@@ -104,14 +104,14 @@ fn validate_text(text: &str, rules: &Rules, path: &str, causes: &mut Vec<Cause>)
         let detail = in_body(path, &format!("should be at least {min} chars long"));
         causes.push(Cause::invalid(root(path), &value, &detail));
     }
-    if let Some(pattern) = &rules.pattern {
-        if !pattern::matches(pattern, text) {
-            causes.push(Cause::invalid(
-                root(path),
-                &value,
-                &in_body(path, &format!("should match '{pattern}'")),
-            ));
-        }
+    if let Some(pattern) = &rules.pattern
+        && !pattern::matches(pattern, text)
+    {
+        causes.push(Cause::invalid(
+            root(path),
+            &value,
+            &in_body(path, &format!("should match '{pattern}'")),
+        ));
     }
     if let Some(format) = &rules.format
         && !format_fits(text, format)

@@ -91,9 +91,9 @@ impl Player<'_> {
                     Err(self.wrong(law, "there is nothing of the kind", vec![host]))
                 }
             }
-            Step::Agent(misbehaves) => self.agent(misbehaves).await,
+            Step::Agent(misbehaves) => self.agent(misbehaves),
             Step::Api(misbehaves) => self.api(law, misbehaves),
-            Step::Cut(link) => self.cut(link).await,
+            Step::Cut(link) => self.cut(link),
             Step::CrashOperator(crash) => self.crash(law, crash).await,
             Step::RestoreNodes(_) => {
                 self.restore_nodes().await;
@@ -119,7 +119,7 @@ impl Player<'_> {
         self.world.record.say(Who::Fault, text);
     }
 
-    async fn agent(&self, misbehaves: &AgentMisbehaves) -> Result {
+    fn agent(&self, misbehaves: &AgentMisbehaves) -> Result {
         let host = self.host(&misbehaves.of)?;
         let on = match misbehaves.on.as_str() {
             "any" => On::Any,
@@ -202,7 +202,7 @@ impl Player<'_> {
         Ok(())
     }
 
-    async fn cut(&self, link: &Link) -> Result {
+    fn cut(&self, link: &Link) -> Result {
         let place = |name: String| Member(name);
         let to = self.host(&place(link.to.clone()))?;
         self.say(format!("cut {} -> {}", link.from, link.to));
