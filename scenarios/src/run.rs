@@ -132,9 +132,12 @@ struct Played {
 
 /// Plays a scenario on this thread.
 fn play(case: &Case, seed: u64, hour: Duration) -> Played {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    match runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true);
+    // See .cargo/config.toml: tokio has chance of its own.
+    #[cfg(tokio_unstable)]
+    builder.rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_le_bytes()));
+    match builder.build() {
         Ok(runtime) => runtime.block_on(story(case, seed, hour)),
         Err(error) => Played {
             violation: Some(Violation {
