@@ -13,6 +13,7 @@ cd "$(dirname "$0")/.."
 
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 export RUSTDOCFLAGS=-Dwarnings
+mkdir -p target/ci
 programs=${CARGO_TARGET_DIR:-target}/debug
 
 sources() { ci/sources.sh; }
@@ -34,7 +35,6 @@ crd() {
 
 # The catalogue through the command that people use, with its reports as artefacts.
 catalog() {
-    mkdir -p target/ci
     "$programs/ttlab" run --junit target/ci/scenarios.xml --json target/ci/scenarios.json
 }
 
