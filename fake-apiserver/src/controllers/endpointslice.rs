@@ -9,9 +9,8 @@ use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service, ServicePort, Ser
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use kube::api::{ApiResource, DynamicObject, ObjectMeta, PostParams};
+use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, ResourceExt};
-use serde_json::Value;
 
 use super::cache::{Again, Cluster, Snapshot, controller_uid, overtaken, phase, pod_is};
 
@@ -37,16 +36,14 @@ async fn sync(cluster: &Cluster, known: &Snapshot, service: &Service) -> kube::R
     };
     let namespace = service.namespace().unwrap_or_default();
     let wanted = slice(known, service, spec, selector);
-    let resource = ApiResource::erase::<EndpointSlice>(&());
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(cluster.client.clone(), &namespace, &resource);
+    let api: Api<EndpointSlice> = Api::namespaced(cluster.client.clone(), &namespace);
     let uid = service.metadata.uid.as_deref();
     let ours = known
         .slices
         .within(&namespace)
         .find(|slice| uid.is_some() && controller_uid(slice.as_ref()) == uid);
     let answer = match ours {
-        None => api.create(&PostParams::default(), &as_sent(&wanted)?).await,
+        None => api.create(&PostParams::default(), &wanted).await,
         Some(known) => {
             let same = known.endpoints == wanted.endpoints
                 && known.ports.as_deref().unwrap_or_default()
@@ -59,26 +56,13 @@ async fn sync(cluster: &Cluster, known: &Snapshot, service: &Service) -> kube::R
             changed.metadata.labels = wanted.metadata.labels;
             changed.endpoints = wanted.endpoints;
             changed.ports = wanted.ports;
-            api.replace(&known.name_any(), &PostParams::default(), &as_sent(&changed)?).await
+            api.replace(&known.name_any(), &PostParams::default(), &changed).await
         }
     };
     if let Some(slice) = overtaken(answer)? {
-        let slice = serde_json::to_value(slice).and_then(serde_json::from_value::<EndpointSlice>);
-        cluster.saw(slice.map_err(kube::Error::SerdeError)?);
+        cluster.saw(slice);
     }
     Ok(())
-}
-
-/// A slice as the real controller sends it: what is empty is null.
-fn as_sent(slice: &EndpointSlice) -> kube::Result<DynamicObject> {
-    let mut value = serde_json::to_value(slice).map_err(kube::Error::SerdeError)?;
-    for list in ["endpoints", "ports"] {
-        let empty = value.get(list).and_then(Value::as_array).is_none_or(Vec::is_empty);
-        if let Some(fields) = value.as_object_mut().filter(|_| empty) {
-            fields.insert(list.to_owned(), Value::Null);
-        }
-    }
-    serde_json::from_value(value).map_err(kube::Error::SerdeError)
 }
 
 fn slice(
