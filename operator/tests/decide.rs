@@ -443,7 +443,9 @@ fn stop_managing_and_reexamine_count_once_each() {
     changed.reexamine = "now".into();
     looked.desired = Ok(Arc::new(changed));
     let looking = decide(&looked);
-    assert_eq!(looking.standing.state, State::Normal, "{}", looking.because);
+    assert_eq!(told(&looking), "Reexamine 0 -/-", "on record first");
+    looked.standing = looking.standing;
+    assert_eq!(told(&decide(&looked)), "Normal 0 -/-");
 }
 
 #[test]
