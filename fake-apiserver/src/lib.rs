@@ -27,6 +27,7 @@ mod meta;
 mod named;
 mod openapi;
 mod patch;
+mod protobuf;
 mod quantity;
 mod refusal;
 mod registry;

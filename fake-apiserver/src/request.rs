@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 
+use crate::protobuf;
 use crate::refusal::Refusal;
 
 /// What a path names.
@@ -64,12 +65,13 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn new(parts: &http::request::Parts, body: Bytes) -> Self {
         let text = |name| header_text(&parts.headers, name);
+        let (content_type, body) = readable(text(header::CONTENT_TYPE), body);
         Self {
             method: parts.method.clone(),
             target: parse_path(parts.uri.path()),
             query: Query::parse(parts.uri.query().unwrap_or_default()),
             accept: text(header::ACCEPT),
-            content_type: text(header::CONTENT_TYPE),
+            content_type,
             body,
             user_agent: text(header::USER_AGENT).into(),
         }
@@ -87,6 +89,16 @@ impl Request {
             _ => self.user_agent.split('/').next().unwrap_or_default().chars().take(128).collect(),
         }
     }
+}
+
+/// A body in protobuf as the JSON of the same object, if it is one that can be read.
+fn readable(content_type: String, body: Bytes) -> (String, Bytes) {
+    if content_type.starts_with(protobuf::MEDIA_TYPE)
+        && let Some(object) = protobuf::decode(&body)
+    {
+        return ("application/json".to_owned(), Bytes::from(object.to_string()));
+    }
+    (content_type, body)
 }
 
 fn header_text(headers: &HeaderMap, name: header::HeaderName) -> String {
