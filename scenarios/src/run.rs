@@ -5,6 +5,7 @@
 
 mod checks;
 mod faults;
+mod reference;
 mod steps;
 
 use std::path::PathBuf;
@@ -85,10 +86,13 @@ pub fn without_quiet_hour(case: &Case, seed: u64) -> Outcome {
 
 fn run_with(case: &Case, seed: u64, hour: Duration) -> Outcome {
     let watch = stopwatch::start();
-    let shared = Arc::new(case.clone());
-    let played = on_seeded_thread(seed, move || play(&shared, seed, hour));
+    let played = reference::of(case).map_or_else(
+        || Ok(Vec::new()),
+        |reference| seeded(reference, seed, Duration::ZERO, Vec::new()).map(|played| played.shape),
+    );
+    let played = played.and_then(|reference| seeded(case.clone(), seed, hour, reference));
     let (verdict, trace_hash, virtual_time, recovery, timeline) = match played {
-        Ok(Played { violation, trace_hash, virtual_time, recovery, timeline }) => {
+        Ok(Played { violation, trace_hash, virtual_time, recovery, timeline, .. }) => {
             let verdict = violation.map_or(Verdict::Passed, Verdict::Failed);
             (verdict, trace_hash, virtual_time, recovery, timeline)
         }
@@ -122,7 +126,19 @@ fn run_with(case: &Case, seed: u64, hour: Duration) -> Outcome {
     }
 }
 
+/// Plays a scenario on a thread of its own.
+fn seeded(
+    case: Case,
+    seed: u64,
+    hour: Duration,
+    reference: Vec<String>,
+) -> std::thread::Result<Played> {
+    on_seeded_thread(seed, move || play(&case, seed, hour, reference))
+}
+
 struct Played {
+    /// What the world looked like at the end.
+    shape: Vec<String>,
     violation: Option<Violation>,
     trace_hash: String,
     virtual_time: Duration,
@@ -131,15 +147,16 @@ struct Played {
 }
 
 /// Plays a scenario on this thread.
-fn play(case: &Case, seed: u64, hour: Duration) -> Played {
+fn play(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -> Played {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true);
     // See .cargo/config.toml: tokio has chance of its own.
     #[cfg(tokio_unstable)]
     builder.rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_le_bytes()));
     match builder.build() {
-        Ok(runtime) => runtime.block_on(story(case, seed, hour)),
+        Ok(runtime) => runtime.block_on(story(case, seed, hour, reference)),
         Err(error) => Played {
+            shape: Vec::new(),
             violation: Some(Violation {
                 at: Duration::ZERO,
                 law: "runtime".into(),
@@ -154,7 +171,7 @@ fn play(case: &Case, seed: u64, hour: Duration) -> Played {
     }
 }
 
-async fn story(case: &Case, seed: u64, hour: Duration) -> Played {
+async fn story(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -> Played {
     let world = match World::start(options(&case.world, seed)).await {
         Ok(world) => Arc::new(world),
         Err(error) => {
@@ -167,7 +184,7 @@ async fn story(case: &Case, seed: u64, hour: Duration) -> Played {
         }
     };
     let limit = case.world.limit.map_or(LIMIT, |Span(limit)| limit);
-    let mut player = steps::Player::new(Arc::clone(&world), case);
+    let mut player = steps::Player::new(Arc::clone(&world), case, reference);
     let acts = async {
         player.provision().await?;
         for (index, step) in case.steps.iter().enumerate() {
@@ -191,12 +208,13 @@ async fn story(case: &Case, seed: u64, hour: Duration) -> Played {
     }
     // The hash is that of the story; the hour after it adds nothing to compare.
     let trace_hash = world.record.with(|record| record.trace_hash());
+    let shape = reference::shape(&world).await;
     let quiet = world.record.violation().is_none() && case.ends != "gone" && !hour.is_zero();
     if quiet {
         player.quiet_hour(SETTLE, hour).await;
     }
     world.stop_operator().await;
-    outcome(&world.record, trace_hash, virtual_time, recovery)
+    Played { shape, ..outcome(&world.record, trace_hash, virtual_time, recovery) }
 }
 
 fn outcome(
@@ -206,6 +224,7 @@ fn outcome(
     recovery: Option<Duration>,
 ) -> Played {
     record.with(|record| Played {
+        shape: Vec::new(),
         violation: record.oracles.violation.clone(),
         trace_hash,
         virtual_time,

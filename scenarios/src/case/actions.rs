@@ -20,6 +20,8 @@ pub enum Step {
     Always(Seen),
     /// What must have happened up to now, in this order.
     History(History),
+    /// The world must look as it does at the end of the same story without its faults.
+    SameAsReference(Nothing),
     /// Lets time pass, in which the operator must not write.
     Quiet(Span),
     /// Merged into the object's spec, as with `kubectl patch`.

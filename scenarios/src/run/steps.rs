@@ -9,6 +9,7 @@ use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::{Map, Value, json};
 
 use super::checks::{self, OBJECT, differences};
+use super::reference;
 use crate::case::{Case, History, Member, Seen, Span, Step};
 use crate::oracles::Violation;
 use crate::timeline::Who;
@@ -26,11 +27,12 @@ pub(super) struct Player<'a> {
     pub(super) world: Arc<World>,
     case: &'a Case,
     pub(super) faulted: bool,
+    reference: Vec<String>,
 }
 
 impl<'a> Player<'a> {
-    pub(super) fn new(world: Arc<World>, case: &'a Case) -> Self {
-        Self { world, case, faulted: false }
+    pub(super) fn new(world: Arc<World>, case: &'a Case, reference: Vec<String>) -> Self {
+        Self { world, case, faulted: false, reference }
     }
 
     /// Something is not as it should be.
@@ -102,6 +104,14 @@ impl<'a> Player<'a> {
             Step::Always(seen) => self.during(&law, seen, true).await,
             Step::History(history) => self.history(&law, history),
             Step::Quiet(Span(span)) => self.quiet(&law, *span).await,
+            Step::SameAsReference(_) => {
+                let seen = reference::shape(&self.world).await;
+                let differs = reference::difference(&self.reference, &seen);
+                if differs.is_empty() {
+                    return Ok(());
+                }
+                Err(self.wrong(&law, "the world is not as it is without the faults", differs))
+            }
             Step::Patch(patch) => {
                 self.world
                     .record
