@@ -104,7 +104,7 @@ fn fields_of(api_version: &str, kind: &str) -> Option<&'static [Field]> {
 
 /// The object in an enveloped body; `None` if it is malformed, or has a kind or field that is not known here.
 pub(crate) fn decode(body: &[u8]) -> Option<Value> {
-    let (mut api_version, mut kind, mut raw) = (String::new(), String::new(), &[][..]);
+    let (mut api_version, mut kind, mut raw) = (String::new(), String::new(), None);
     for part in parts(body.strip_prefix(ENVELOPE)?)? {
         match part {
             (1, Wire::Bytes(types)) => {
@@ -116,11 +116,12 @@ pub(crate) fn decode(body: &[u8]) -> Option<Value> {
                     }
                 }
             }
-            (2, Wire::Bytes(object)) => raw = object,
+            (2, Wire::Bytes(object)) => raw = Some(object),
             _ => {}
         }
     }
-    let mut object = message(raw, fields_of(&api_version, &kind)?)?;
+    // Without an object it was cut short.
+    let mut object = message(raw?, fields_of(&api_version, &kind)?)?;
     object.insert("apiVersion".into(), api_version.into());
     object.insert("kind".into(), kind.into());
     Some(Value::Object(object))

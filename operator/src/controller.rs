@@ -4,6 +4,7 @@
 //! in a pass waits for an agent.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
@@ -65,6 +66,7 @@ pub async fn run(surroundings: Surroundings) {
         random,
         identity,
         leadership,
+        said: AtomicU64::default(),
         memories: std::sync::Mutex::default(),
     });
     let api: Api<TimesTenClassic> = match namespace.as_deref() {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kube::ResourceExt;
@@ -80,6 +81,8 @@ pub struct Operator {
     pub identity: Identity,
     /// Whether we may act, and for how long.
     pub leadership: Leadership,
+    /// How many events were created: their names sort in the order they were told.
+    pub said: AtomicU64,
     /// What is remembered of each object, by its UID.
     pub memories: Mutex<Memories>,
 }
@@ -171,7 +174,7 @@ impl Operator {
             note,
             &self.identity,
             self.clock.now(),
-            self.random_bytes(),
+            self.said.fetch_add(1, Ordering::Relaxed),
         );
         let cluster = self.cluster.clone();
         self.jobs.start(async move {

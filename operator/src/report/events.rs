@@ -165,13 +165,13 @@ pub fn event(
     note: &Note,
     identity: &Identity,
     now: Timestamp,
-    random: [u8; 16],
+    number: u64,
 ) -> Event {
-    let suffix = u64::from_be_bytes(random.first_chunk().copied().unwrap_or_default());
+    let micros = now.subsec_microsecond();
     let text: String = note.text.chars().take(LONGEST_NOTE).collect();
     Event {
         metadata: ObjectMeta {
-            name: Some(format!("tt{:010}-{suffix:016x}", now.as_second())),
+            name: Some(format!("tt{:010}-{micros:06}{:04}", now.as_second(), number % 10_000)),
             namespace: object.namespace(),
             ..ObjectMeta::default()
         },
