@@ -45,6 +45,14 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
             cases.push(case);
         }
     }
+    anyhow::ensure!(
+        !cases.is_empty(),
+        "no scenario to run: {}",
+        arguments.filter.as_ref().map_or_else(
+            || "the paths given hold no .yaml files".to_owned(),
+            |text| format!("none has \"{text}\" in its name; leave --filter out to run them all"),
+        )
+    );
     let seeds = arguments.seed..arguments.seed.saturating_add(arguments.seeds.max(1));
     let work: Vec<(&Case, u64)> =
         cases.iter().flat_map(|case| seeds.clone().map(move |seed| (case, seed))).collect();
