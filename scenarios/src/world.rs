@@ -9,7 +9,8 @@ mod record;
 mod routes;
 mod tap;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fake_agent::{Durations, Fleet, FleetOptions};
@@ -55,6 +56,8 @@ pub struct WorldOptions {
     pub durations: Durations,
     /// How long kubelets take.
     pub kubelet: Timings,
+    /// A commit is on disk when it is acknowledged.
+    pub durable: bool,
     /// How often the application writes.
     pub writes_every: Option<Duration>,
 }
@@ -67,6 +70,7 @@ impl Default for WorldOptions {
             nodes: 3,
             durations: Durations::default(),
             kubelet: Timings::default(),
+            durable: true,
             writes_every: Some(Duration::from_millis(100)),
         }
     }
@@ -94,7 +98,9 @@ pub struct World {
     pub record: Recorder,
     clock: Clock,
     random: Random,
-    operator: Mutex<Option<JoinHandle<()>>>,
+    /// How far the operator's wall clock is off, in seconds.
+    clock_shift: Arc<AtomicI64>,
+    operators: Mutex<Vec<JoinHandle<()>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     _tasks: JoinSet<()>,
 }
@@ -117,6 +123,7 @@ impl World {
             durations: options.durations.clone(),
             unix_time: Arc::new(move || seconds.now().as_second()),
             seed: options.seed,
+            durable: options.durable,
             ..FleetOptions::default()
         });
         let (network, routes) = (Network::default(), Routes::default());
@@ -133,7 +140,8 @@ impl World {
             tap: Tap::default(),
             faults: Faults::new(),
             random: random(options.virtual_time, options.seed),
-            operator: Mutex::new(None),
+            clock_shift: Arc::default(),
+            operators: Mutex::default(),
             writer: Mutex::new(None),
             _tasks: tasks,
             api,
@@ -157,29 +165,52 @@ impl World {
 
     /// Starts an operator, unless one runs.
     pub fn start_operator(&self) {
-        let mut operator = self.operator.lock().unwrap_or_else(PoisonError::into_inner);
-        if operator.is_some() {
-            return;
+        if self.operators().is_empty() {
+            self.start_one(0);
         }
+    }
+
+    /// Starts another operator beside the one that runs; neither knows of the other.
+    pub fn start_second_operator(&self) {
+        self.start_one(1);
+    }
+
+    fn start_one(&self, number: u32) {
         let way = self.tap.on(self.faults.wrap(self.api.front()));
-        *operator = Some(tokio::spawn(controller::run(Surroundings {
+        let (clock, shift) = (self.clock.clone(), Arc::clone(&self.clock_shift));
+        let clock = Clock::new(move || {
+            let by = jiff::SignedDuration::from_secs(shift.load(Ordering::Relaxed));
+            let now = clock.now();
+            now.checked_add(by).unwrap_or(now)
+        });
+        let operator = tokio::spawn(controller::run(Surroundings {
             client: Client::new(way, NAMESPACE),
             connector: self.network.connector(),
-            clock: self.clock.clone(),
+            clock,
             random: Arc::clone(&self.random),
             namespace: None,
             identity: Identity {
                 controller: "timesten-operator".into(),
-                instance: "timesten-operator-0".into(),
+                instance: format!("timesten-operator-{number}"),
             },
             leadership: Leadership::uncontested(),
-        })));
+        }));
+        self.operators().push(operator);
     }
 
-    /// Stops the operator at once, and everything it has under way.
+    fn operators(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.operators.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the operator's wall clock ahead, or back, by so many seconds.
+    pub fn shift_operator_clock(&self, seconds: i64) {
+        self.clock_shift.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// Stops the operators at once, and everything they have under way.
     pub async fn stop_operator(&self) {
-        let operator = self.operator.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(operator) = operator {
+        let operators = std::mem::take(&mut *self.operators());
+        for operator in operators {
             operator.abort();
             let _ = operator.await;
         }
@@ -241,10 +272,11 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        for task in [&self.operator, &self.writer] {
-            if let Some(task) = task.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                task.abort();
-            }
+        for operator in std::mem::take(&mut *self.operators()) {
+            operator.abort();
+        }
+        if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            writer.abort();
         }
     }
 }

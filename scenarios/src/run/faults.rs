@@ -111,11 +111,11 @@ impl Player<'_> {
                 self.mend_cuts();
                 Ok(())
             }
-            other => Err(self.wrong(law, &format!("{other:?} is no fault"), vec![])),
+            other => self.damage(law, other).await,
         }
     }
 
-    fn say(&self, text: String) {
+    pub(super) fn say(&self, text: String) {
         self.world.record.say(Who::Fault, text);
     }
 
@@ -158,7 +158,12 @@ impl Player<'_> {
         let effect = match &misbehaves.does {
             ApiFault::Status(code) => Effect::Status {
                 code: *code,
-                reason: if *code == 409 { "Conflict" } else { "InternalError" }.into(),
+                reason: match *code {
+                    403 => "Forbidden",
+                    409 => "Conflict",
+                    _ => "InternalError",
+                }
+                .into(),
                 message: "injected by the scenario".into(),
             },
             ApiFault::Slow(Span(by)) => Effect::Latency(*by),
@@ -166,6 +171,7 @@ impl Player<'_> {
             ApiFault::LoseRequest => Effect::DropBefore,
             ApiFault::LoseReply => Effect::DropAfter,
             ApiFault::CutWatches => Effect::CutWatches,
+            ApiFault::StallWatches => Effect::StallWatches,
         };
         use faults::Verb;
         let verbs: Vec<Option<Verb>> = match misbehaves.verb.as_deref() {
