@@ -171,10 +171,11 @@ impl Operator {
                 | Order::Create
                 | Order::Promote(..)
                 | Order::Activate(_)
+                | Order::Found(..)
                 | Order::Destroy(_) => agent.run(&endpoint, &call(&verb)).await.map(drop),
             };
-            if let (Order::Do(_, Some(then)), Ok(())) = (&order, &result)
-                && let Err(error) = agent.run(&endpoint, &call(then)).await
+            if let (Some(then), Ok(())) = (order.then(), &result)
+                && let Err(error) = agent.run(&endpoint, &call(&then)).await
             {
                 tracing::warn!(object = %sight.key, verb = then.name(), %error, "ignored");
             }

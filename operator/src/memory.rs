@@ -41,6 +41,7 @@ pub struct Memory {
     state: Option<(State, i64, Instant)>,
     intent: Option<(Intent, Instant)>,
     task: Option<(String, Instant)>,
+    rebuilds: Option<(u32, Instant)>,
 }
 
 impl Memory {
@@ -59,6 +60,7 @@ impl Memory {
             state: None,
             intent: None,
             task: None,
+            rebuilds: None,
         }
     }
 
@@ -74,6 +76,10 @@ impl Memory {
         if self.task.as_ref().map(|(id, _)| id) != task {
             self.task = task.cloned().map(|id| (id, now));
         }
+        let failures = standing.rebuild_failures;
+        if self.rebuilds.is_none_or(|(known, _)| known != failures) {
+            self.rebuilds = Some((failures, now));
+        }
     }
 
     /// How long the object is known to be in its state.
@@ -86,6 +92,12 @@ impl Memory {
     #[must_use]
     pub fn intent_age(&self, now: Instant) -> Option<Duration> {
         self.intent.as_ref().map(|(_, since)| now - *since)
+    }
+
+    /// How long the number of failed rebuilds has been known.
+    #[must_use]
+    pub fn rebuild_age(&self, now: Instant) -> Duration {
+        self.rebuilds.map_or(Duration::ZERO, |(_, since)| now - since)
     }
 
     /// How long the task has been known.
@@ -313,6 +325,10 @@ impl Link {
             Task::NotAsked | Task::Running | Task::Complete => None,
         };
         let news = self.task != (id.to_owned(), task.clone());
+        if task == Task::Complete && news {
+            // What failed, failed in the database that is no more.
+            self.failures.clear();
+        }
         if let Some(text) = text.filter(|_| news) {
             self.fail(&Verb::RepDuplicate, true, text, now);
         }

@@ -35,6 +35,8 @@ pub struct Observation {
     pub intent_age: Option<Duration>,
     /// How long this process has known the present task.
     pub task_age: Duration,
+    /// How long this process has known the present number of failed rebuilds.
+    pub rebuild_age: Duration,
     /// The two pods and what their agents say.
     pub members: Both<Member>,
     /// What has to be written so that the owned objects are as the spec wants them.
@@ -251,6 +253,15 @@ impl Member {
     #[must_use]
     pub fn facts(&self) -> Option<&Facts> {
         self.heard().map(|heard| &heard.facts)
+    }
+
+    /// How long its agent has not answered.
+    #[must_use]
+    pub const fn silent_for(&self) -> Duration {
+        match &self.agent {
+            Agent::NotYet { waited: since, .. } | Agent::Silent { since, .. } => *since,
+            Agent::Heard(_) => Duration::ZERO,
+        }
     }
 
     /// The role label it carries.

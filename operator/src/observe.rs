@@ -98,6 +98,7 @@ impl Operator {
             in_state: guard.in_state(now),
             intent_age: guard.intent_age(now),
             task_age: guard.task_age(now),
+            rebuild_age: guard.rebuild_age(now),
             standing,
             members,
             drift,

@@ -59,11 +59,8 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     let seeds = arguments.seed..arguments.seed.saturating_add(arguments.seeds.max(1));
     let work: Vec<(&Case, u64)> =
         cases.iter().flat_map(|case| seeds.clone().map(move |seed| (case, seed))).collect();
-    let play = if arguments.quick {
-        scenarios::run::without_quiet_hour
-    } else {
-        scenarios::run::run
-    };
+    let play =
+        if arguments.quick { scenarios::run::without_quiet_hour } else { scenarios::run::run };
     let outcomes = all(&work, arguments.jobs, play);
     if let Some(file) = &arguments.junit {
         std::fs::write(file, junit::xml(&outcomes))

@@ -106,9 +106,11 @@ impl Player<'_> {
         let api: Api<Secret> = Api::namespaced(self.world.client(), NAMESPACE);
         let secrets = self.done("list Secrets", api.list(&ListParams::default()).await)?;
         // It is named `tt` and the object's UID.
-        let name = secrets.items.into_iter().filter_map(|secret| secret.metadata.name).find(|name| {
-            name.strip_prefix("tt").is_some_and(|uid| uid.len() == 36)
-        });
+        let name = secrets
+            .items
+            .into_iter()
+            .filter_map(|secret| secret.metadata.name)
+            .find(|name| name.strip_prefix("tt").is_some_and(|uid| uid.len() == 36));
         let Some(name) = name else { return Err(self.wrong(law, "there is none", vec![])) };
         let deleted = api.delete(&name, &DeleteParams::default()).await;
         self.done("delete the Secret", deleted).map(drop)
