@@ -29,6 +29,8 @@ pub struct Memory {
     pub credentials: Option<Arc<Credentials>>,
     /// What is remembered of each pod.
     pub members: Both<Link>,
+    /// Why there are no credentials, though pods were started with some.
+    pub locked_out: Option<String>,
     /// The last error of a write of an owned object.
     pub trouble: Option<String>,
     /// Owned objects that were written and that the watches have not shown yet.
@@ -53,6 +55,7 @@ impl Memory {
             desired: None,
             credentials: None,
             members: Both::each(|_| Link::new(now)),
+            locked_out: None,
             trouble: None,
             recent: Recent::default(),
             compared: None,

@@ -43,6 +43,8 @@ pub struct Observation {
     pub drift: Vec<Write>,
     /// The last error that the API gave when an owned object was written, if it still stands.
     pub trouble: Option<String>,
+    /// Why no agent can be spoken to: the credentials that the pods were started with are gone.
+    pub locked_out: Option<String>,
     /// A request id for an asynchronous task that may be started in this pass.
     pub fresh_id: String,
 }

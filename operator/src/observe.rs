@@ -68,7 +68,10 @@ impl Operator {
             (memory.desired.clone(), generation)
         };
         let credentials = match &desired {
-            Some((_, desired)) => self.credentials(&memory, desired).await?,
+            Some((_, desired)) => {
+                let started = has_pods(&object);
+                self.credentials(&memory, desired, started).await?
+            }
             None => None,
         };
         let now = Instant::now();
@@ -103,6 +106,7 @@ impl Operator {
             members,
             drift,
             trouble: guard.trouble.clone(),
+            locked_out: guard.locked_out.clone(),
             fresh_id: TaskId::from_random(self.random_bytes()).to_string(),
         };
         drop(guard);
@@ -180,6 +184,12 @@ impl Operator {
         };
         memory.drift.iter().filter(|write| !awaits(write)).cloned().collect()
     }
+}
+
+/// Pods were seen that were started with the credentials of this object.
+fn has_pods(object: &TimesTenClassic) -> bool {
+    let pods = object.status.iter().flat_map(|status| &status.pod_status);
+    pods.into_iter().any(|pod| pod.has_been_seen == Some(true))
 }
 
 /// The version of the object to go by: the watch may lag behind what this process wrote itself.

@@ -199,6 +199,7 @@ fn seen(state: State, active: &str, standby: &str) -> Observation {
         },
         drift: Vec::new(),
         trouble: None,
+        locked_out: None,
         fresh_id: "fresh".into(),
     }
 }

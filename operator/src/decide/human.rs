@@ -125,6 +125,9 @@ pub(super) fn refused(scene: &Scene<'_>) -> Option<Step> {
         scene.seen.standing.state,
         State::Reexamine | State::ManualInterventionRequired | State::Failed
     );
+    if let (true, Some(what)) = (guarded, &scene.seen.locked_out) {
+        return Some(manual(scene, Cause::CredentialsRefused, what));
+    }
     let limit = scene.desired.timeouts.unreachable;
     let locked_out = |member: &Member| {
         matches!(proof::silence(member), Some(Silence::Refused(_))) && member.silent_for() >= limit

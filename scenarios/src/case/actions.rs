@@ -61,6 +61,8 @@ pub enum Step {
     SetPeer(SetPeer),
     /// Forces a replication state.
     SetRepState(SetRepState),
+    /// Stops the replication agent and drops the scheme, as a human does who keeps this database.
+    DropScheme(Member),
     /// Kills a container beside `tt`.
     KillSidecar(Sidecar),
     /// Evicts a pod.
@@ -69,6 +71,8 @@ pub enum Step {
     Scale(Scale),
     /// Deletes the Secret that the agents' credentials are in.
     DeleteCredentials(Nothing),
+    /// Creates that Secret again, as it was.
+    RestoreCredentials(Nothing),
     /// Empties the object's status.
     WipeStatus(Nothing),
     /// Creates the object again, as it was at first.

@@ -151,6 +151,10 @@ pub(super) fn api(client: Client, kind: &str) -> Option<Api<DynamicObject>> {
         "statefulset" => ("apps", "StatefulSet", "statefulsets"),
         "poddisruptionbudget" => ("policy", "PodDisruptionBudget", "poddisruptionbudgets"),
         "timestenclassic" => return Some(objects(client)),
+        "namespace" => {
+            let gvk = GroupVersionKind::gvk("", "v1", "Namespace");
+            return Some(Api::all_with(client, &ApiResource::from_gvk(&gvk)));
+        }
         _ => return None,
     };
     let gvk = GroupVersionKind::gvk(group, "v1", kind);

@@ -16,12 +16,13 @@ use crate::world::NAMESPACE;
 
 impl Player<'_> {
     /// Plays a step that damages something.
-    pub(super) async fn damage(&self, law: &str, step: &Step) -> Result {
+    pub(super) async fn damage(&mut self, law: &str, step: &Step) -> Result {
         match step {
             Step::KillSidecar(sidecar) => self.kill_sidecar(law, sidecar).await,
             Step::Evict(evict) => self.evict(law, evict).await,
             Step::Scale(scale) => self.scale(scale).await,
             Step::DeleteCredentials(_) => self.delete_credentials(law).await,
+            Step::RestoreCredentials(_) => self.restore_credentials(law).await,
             Step::WipeStatus(_) => self.wipe_status().await,
             Step::Recreate(_) => self.create_object().await,
             Step::CreateFiles(files) => self.create_files(files).await,
@@ -61,6 +62,7 @@ impl Player<'_> {
                 self.say(format!("the volume of {} is lost", self.pod(of)?));
                 volume.map(|volume| fleet.lose_volume(&volume)).is_some()
             }
+            Step::DropScheme(of) => fleet.drop_scheme(&self.host(of)?),
             Step::SetPeer(set) => fleet.set_peer(&self.host(&set.of)?, peer(set.to)),
             Step::SetRepState(set) => fleet.set_rep_state(&self.host(&set.of)?, state(set.to)),
             other => return Err(self.wrong(law, &format!("{other:?} is no fault"), vec![])),
@@ -101,19 +103,38 @@ impl Player<'_> {
         self.done("scale the StatefulSet", scaled).map(drop)
     }
 
-    async fn delete_credentials(&self, law: &str) -> Result {
+    async fn delete_credentials(&mut self, law: &str) -> Result {
         self.world.record.say(Who::User, "delete the Secret of the agents");
         let api: Api<Secret> = Api::namespaced(self.world.client(), NAMESPACE);
         let secrets = self.done("list Secrets", api.list(&ListParams::default()).await)?;
         // It is named `tt` and the object's UID.
-        let name = secrets
-            .items
-            .into_iter()
-            .filter_map(|secret| secret.metadata.name)
-            .find(|name| name.strip_prefix("tt").is_some_and(|uid| uid.len() == 36));
-        let Some(name) = name else { return Err(self.wrong(law, "there is none", vec![])) };
+        let ours = |secret: &Secret| {
+            let name = secret.metadata.name.as_deref().unwrap_or_default();
+            name.strip_prefix("tt").is_some_and(|uid| uid.len() == 36)
+        };
+        let Some(secret) = secrets.items.into_iter().find(ours) else {
+            return Err(self.wrong(law, "there is none", vec![]));
+        };
+        let name = secret.metadata.name.clone().unwrap_or_default();
+        self.credentials = Some(secret);
         let deleted = api.delete(&name, &DeleteParams::default()).await;
         self.done("delete the Secret", deleted).map(drop)
+    }
+
+    async fn restore_credentials(&mut self, law: &str) -> Result {
+        self.world.record.say(Who::User, "create the Secret of the agents again");
+        let Some(mut secret) = self.credentials.take() else {
+            return Err(self.wrong(law, "it was not deleted", vec![]));
+        };
+        secret.metadata = kube::api::ObjectMeta {
+            name: secret.metadata.name,
+            labels: secret.metadata.labels,
+            owner_references: secret.metadata.owner_references,
+            ..kube::api::ObjectMeta::default()
+        };
+        let api: Api<Secret> = Api::namespaced(self.world.client(), NAMESPACE);
+        let created = api.create(&PostParams::default(), &secret).await;
+        self.done("create the Secret", created).map(drop)
     }
 
     async fn wipe_status(&self) -> Result {

@@ -28,13 +28,15 @@ pub(super) struct Player<'a> {
     case: &'a Case,
     pub(super) faulted: bool,
     reference: Vec<String>,
+    /// The Secret of the agents, if it was deleted.
+    pub(super) credentials: Option<Secret>,
     /// The object's spec before what the scenario merges over it.
     ttspec: Map<String, Value>,
 }
 
 impl<'a> Player<'a> {
     pub(super) fn new(world: Arc<World>, case: &'a Case, reference: Vec<String>) -> Self {
-        Self { world, case, faulted: false, reference, ttspec: Map::new() }
+        Self { world, case, faulted: false, reference, credentials: None, ttspec: Map::new() }
     }
 
     /// Something is not as it should be.
