@@ -143,7 +143,7 @@ pub struct Link {
     silent: Option<(Instant, Silence)>,
     fresh_from: Instant,
     doing: Option<(Verb, Instant)>,
-    failures: Vec<(Verb, u32, Instant, bool, String)>,
+    failures: Vec<Failed>,
     markers: Markers,
     task: (String, Task),
     label: Option<Written>,
@@ -156,6 +156,17 @@ struct Written {
     /// The version of the pod that the watch showed when it was written.
     before: Option<String>,
     role: Option<Role>,
+}
+
+/// An order that failed when it was last given.
+#[derive(Debug)]
+struct Failed {
+    verb: Verb,
+    count: u32,
+    at: Instant,
+    said: bool,
+    hung: bool,
+    text: String,
 }
 
 #[derive(Debug)]
@@ -280,7 +291,7 @@ impl Link {
         }
         match result {
             Ok(()) => {
-                self.failures.retain(|(failed, ..)| failed.name() != verb.name());
+                self.failures.retain(|failed| failed.verb.name() != verb.name());
                 match verb {
                     Verb::SetActive => self.markers.active = Some(true),
                     Verb::ClearActive => self.markers.active = Some(false),
@@ -291,15 +302,17 @@ impl Link {
             }
             Err(error) => {
                 let said = matches!(error, AgentError::Verb { .. });
-                self.fail(verb, said, error.to_string(), now);
+                let hung = matches!(error, AgentError::TimedOut { .. });
+                self.fail(verb, (said, hung), error.to_string(), now);
             }
         }
     }
 
-    fn fail(&mut self, verb: &Verb, said: bool, text: String, now: Instant) {
-        let count = self.failures.iter().find(|f| f.0.name() == verb.name()).map_or(0, |f| f.1);
-        self.failures.retain(|(failed, ..)| failed.name() != verb.name());
-        self.failures.push((verb.clone(), count + 1, now, said, text));
+    fn fail(&mut self, verb: &Verb, (said, hung): (bool, bool), text: String, at: Instant) {
+        let same = |failed: &Failed| failed.verb.name() == verb.name();
+        let count = self.failures.iter().find(|f| same(f)).map_or(0, |f| f.count) + 1;
+        self.failures.retain(|failed| !same(failed));
+        self.failures.push(Failed { verb: verb.clone(), count, at, said, hung, text });
     }
 
     /// What became of a task, asked then.
@@ -333,7 +346,7 @@ impl Link {
             self.failures.clear();
         }
         if let Some(text) = text.filter(|_| news) {
-            self.fail(&Verb::RepDuplicate, true, text, now);
+            self.fail(&Verb::RepDuplicate, (true, false), text, now);
         }
         self.task = (id.to_owned(), task);
     }
@@ -354,14 +367,14 @@ impl Link {
     /// The orders that failed.
     #[must_use]
     pub fn failures(&self, now: Instant) -> Vec<Failure> {
-        let failure =
-            |(verb, count, at, said, text): &(Verb, u32, Instant, bool, String)| Failure {
-                verb: verb.clone(),
-                count: *count,
-                ago: now - *at,
-                said: *said,
-                text: text.clone(),
-            };
+        let failure = |failed: &Failed| Failure {
+            verb: failed.verb.clone(),
+            count: failed.count,
+            ago: now - failed.at,
+            said: failed.said,
+            hung: failed.hung,
+            text: failed.text.clone(),
+        };
         self.failures.iter().map(failure).collect()
     }
 

@@ -202,6 +202,8 @@ pub struct Failure {
     pub ago: Duration,
     /// The agent said no; else the order or its reply was lost.
     pub said: bool,
+    /// The agent took it and has not answered in time: it may be at work still.
+    pub hung: bool,
     /// What the agent said, secrets masked.
     pub text: String,
 }

@@ -249,7 +249,7 @@ fn told(plan: &Plan) -> String {
 #[case::standby_ended("good", "ended", "ActiveTakeover 0 -/-")]
 #[case::standby_catches_up("good", "idle", "StandbyCatchup 0 -/clearReadiness")]
 #[case::both_ended("ended", "ended", "BothDown 0 -/-")]
-#[case::both_silent("silent-long", "silent-long", "BothDown 0 -/-")]
+#[case::we_are_deaf("silent-long", "silent-long", "Normal 0 -/-")]
 fn from_normal(#[case] active: &str, #[case] standby: &str, #[case] wanted: &str) {
     let plan = decide(&seen(State::Normal, active, standby));
     assert_eq!(told(&plan), wanted, "because {}", plan.because);

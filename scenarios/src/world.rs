@@ -100,7 +100,7 @@ pub struct World {
     random: Random,
     /// How far the operator's wall clock is off, in seconds.
     clock_shift: Arc<AtomicI64>,
-    operators: Mutex<Vec<JoinHandle<()>>>,
+    operator: Mutex<Option<JoinHandle<()>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     _tasks: JoinSet<()>,
 }
@@ -141,7 +141,7 @@ impl World {
             faults: Faults::new(),
             random: random(options.virtual_time, options.seed),
             clock_shift: Arc::default(),
-            operators: Mutex::default(),
+            operator: Mutex::new(None),
             writer: Mutex::new(None),
             _tasks: tasks,
             api,
@@ -165,17 +165,10 @@ impl World {
 
     /// Starts an operator, unless one runs.
     pub fn start_operator(&self) {
-        if self.operators().is_empty() {
-            self.start_one(0);
+        let mut operator = self.operator();
+        if operator.is_some() {
+            return;
         }
-    }
-
-    /// Starts another operator beside the one that runs; neither knows of the other.
-    pub fn start_second_operator(&self) {
-        self.start_one(1);
-    }
-
-    fn start_one(&self, number: u32) {
         let way = self.tap.on(self.faults.wrap(self.api.front()));
         let (clock, shift) = (self.clock.clone(), Arc::clone(&self.clock_shift));
         let clock = Clock::new(move || {
@@ -183,7 +176,7 @@ impl World {
             let now = clock.now();
             now.checked_add(by).unwrap_or(now)
         });
-        let operator = tokio::spawn(controller::run(Surroundings {
+        *operator = Some(tokio::spawn(controller::run(Surroundings {
             client: Client::new(way, NAMESPACE),
             connector: self.network.connector(),
             clock,
@@ -191,15 +184,14 @@ impl World {
             namespace: None,
             identity: Identity {
                 controller: "timesten-operator".into(),
-                instance: format!("timesten-operator-{number}"),
+                instance: "timesten-operator-0".into(),
             },
             leadership: Leadership::uncontested(),
-        }));
-        self.operators().push(operator);
+        })));
     }
 
-    fn operators(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.operators.lock().unwrap_or_else(PoisonError::into_inner)
+    fn operator(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.operator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets the operator's wall clock ahead, or back, by so many seconds.
@@ -207,10 +199,10 @@ impl World {
         self.clock_shift.fetch_add(seconds, Ordering::Relaxed);
     }
 
-    /// Stops the operators at once, and everything they have under way.
+    /// Stops the operator at once, and everything it has under way.
     pub async fn stop_operator(&self) {
-        let operators = std::mem::take(&mut *self.operators());
-        for operator in operators {
+        let operator = self.operator().take();
+        if let Some(operator) = operator {
             operator.abort();
             let _ = operator.await;
         }
@@ -272,7 +264,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        for operator in std::mem::take(&mut *self.operators()) {
+        if let Some(operator) = self.operator().take() {
             operator.abort();
         }
         if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {

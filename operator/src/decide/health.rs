@@ -267,6 +267,7 @@ fn reach<'a>(
             return down(Why::NoContainer(reason.clone()));
         }
     }
+    let dark = dark(peer) && pod.node_ready != Some(false);
     match &seen.agent {
         Agent::Heard(heard) => Ok((&heard.facts, heard.unchanged)),
         // A new life of the container is proof that the database is out of memory.
@@ -277,6 +278,8 @@ fn reach<'a>(
             let how = how.clone().unwrap_or_else(|| Silence::Mute("no answer yet".into()));
             silent(how, *waited, peer, patience, Puzzle::NotHeard)
         }
+        // Both fall silent at once, while Kubernetes hears from their nodes: it is us who are deaf.
+        Agent::Silent { how, .. } if dark => Err(Health::Unknown(Puzzle::Unanswered(how.clone()))),
         Agent::Silent { since, how } => {
             silent(how.clone(), *since, peer, patience, Puzzle::Unanswered(how.clone()))
         }
@@ -312,6 +315,12 @@ fn opinion(peer: &Member) -> Option<PeerState> {
     let in_touch =
         matches!(facts.rep_state, RepState::Active | RepState::Standby | RepState::Recovering);
     in_touch.then_some(facts.peer_state)
+}
+
+/// The member's container runs, and its agent is silent too.
+fn dark(member: &Member) -> bool {
+    let runs = member.pod().is_some_and(|pod| pod.tt == TtContainer::Running && !pod.terminating);
+    runs && matches!(member.agent, Agent::Silent { .. })
 }
 
 /// The peer still replicates with the member.

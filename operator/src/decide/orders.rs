@@ -19,6 +19,8 @@ use crate::standing::{Irreversible, Rebuild, Standing, State};
 pub const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause between two tries of a failing verb.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How long a `createDb` that was not answered is given before it is sent again.
+pub const CREATE_PATIENCE: Duration = Duration::from_secs(3600);
 /// How many failed rebuilds in a row make a condition that a human should look at.
 pub const REBUILD_BUDGET: u32 = 3;
 
@@ -211,6 +213,7 @@ impl Field<'_> {
             (Daemon::Up, Db::None) => {
                 if self.recorded(orders, Irreversible::Create, to, "there is no database yet")
                     && self.may(to, &Verb::CreateDb)
+                    && !self.still_creating(to)
                 {
                     orders.give[to] = Some(Order::Create);
                 }
@@ -220,6 +223,12 @@ impl Field<'_> {
             (Daemon::Unknown, _)
             | (Daemon::Up, Db::Loading | Db::Unloading | Db::Transitioning | Db::Unknown) => {}
         }
+    }
+
+    /// `createDb` was not answered in time: the user's SQL may still run, and must not run twice.
+    fn still_creating(&self, to: Ordinal) -> bool {
+        let failure = self.member(to).failure(&Verb::CreateDb);
+        failure.is_some_and(|failure| failure.hung && failure.ago < CREATE_PATIENCE)
     }
 
     fn make_replicated(&self, orders: &mut Orders, to: Ordinal, facts: &Facts) {
@@ -283,7 +292,6 @@ impl Field<'_> {
         let name = |of: Ordinal| self.member(of).name.clone();
         let Some(candidate) = Candidate::seen(self.member(new)) else {
             orders.because = Some(Reason::NotFit(name(new)));
-            orders.ask[new] = self.member(new).doing.is_none();
             return;
         };
         let fenced = Fenced::seen(

@@ -81,8 +81,6 @@ pub enum Step {
     CreateFiles(Files),
     /// Sets the operator's wall clock.
     SetClock(SetClock),
-    /// Starts a second operator beside the first.
-    SecondOperator(Nothing),
     /// Makes an agent misbehave.
     Agent(AgentMisbehaves),
     /// Makes all agents behave again.

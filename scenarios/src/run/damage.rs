@@ -27,11 +27,6 @@ impl Player<'_> {
             Step::Recreate(_) => self.create_object().await,
             Step::CreateFiles(files) => self.create_files(files).await,
             Step::SetClock(set) => self.set_clock(law, set),
-            Step::SecondOperator(_) => {
-                self.say("a second operator starts".into());
-                self.world.start_second_operator();
-                Ok(())
-            }
             other => self.database(law, other),
         }
     }
