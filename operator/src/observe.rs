@@ -68,22 +68,16 @@ impl Operator {
             (memory.desired.clone(), generation)
         };
         let credentials = match &desired {
-            Some((_, desired)) => {
-                let started = has_pods(&object);
-                self.credentials(&memory, desired, started).await?
-            }
+            Some((_, desired)) => self.credentials(&memory, desired, has_pods(&object)).await?,
             None => None,
         };
         let now = Instant::now();
         let standing = report::standing(object.status.as_ref());
         let mut guard = lock(&memory);
         guard.note(&standing, now);
-        let drift = match &desired {
-            Some((believed, desired)) => {
-                self.drift(&mut guard, (*believed, desired), credentials.as_deref(), now)
-            }
-            None => Vec::new(),
-        };
+        let drift = desired.as_ref().map_or_else(Vec::new, |(believed, desired)| {
+            self.drift(&mut guard, (*believed, desired), credentials.as_deref(), now)
+        });
         let names = |ordinal: Ordinal| format!("{}-{ordinal}", object.name_any());
         let members = Both::each(|ordinal| {
             self.member(&mut guard, &names(ordinal), &namespace, &uid, &standing, ordinal, now)
