@@ -2,17 +2,22 @@
 //!
 //! Owns reading a definition, its `status`, and what else follows from one being stored or removed.
 
+mod check;
+mod openapi;
+mod structural;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::json;
-use crate::refusal::Cause;
 use crate::registry::{Family, Resource, Subresource, group_version};
-use crate::schema::{Schema, Shape};
+use crate::schema::{Schema, Shape, defaulting, pruning};
 use crate::state::{State, time};
 use crate::store::{Author, GroupResource, Key};
+
+pub(crate) use self::check::faults;
 
 /// A printer column.
 #[derive(Debug, Clone)]
@@ -38,7 +43,15 @@ pub(crate) struct Custom {
     pub(crate) schema: Schema,
     /// The schema with that of the metadata of every object, for field ownership.
     pub(crate) tracked: Schema,
+    /// The schema of the version that objects are stored in.
+    pub(crate) storage_schema: Arc<Schema>,
+    /// Whether that one has defaults.
+    pub(crate) has_defaults: bool,
     pub(crate) has_rules: bool,
+    /// Whether whole objects can be within an object.
+    pub(crate) has_embedded: bool,
+    /// The definition is going away: nothing new is made.
+    pub(crate) terminating: bool,
     pub(crate) status_subresource: bool,
     pub(crate) scale: Option<ScalePaths>,
     pub(crate) columns: Vec<Column>,
@@ -60,17 +73,21 @@ pub(crate) fn resources(definition: &Value) -> Vec<Resource> {
     let kind = text(&["spec", "names", "kind"]);
     let id = Arc::new(GroupResource { group: group.clone(), resource: plural.clone() });
     let versions = json::list(definition, &["spec", "versions"]);
-    let storage_version = versions
+    let stored = versions
         .iter()
         .find(|version| json::at(version, &["storage"]) == Some(&Value::Bool(true)))
-        .map(|version| json::text(version, &["name"]).to_owned())
-        .unwrap_or_default();
+        .unwrap_or(&Value::Null);
+    let storage = Storage {
+        version: json::text(stored, &["name"]).to_owned(),
+        schema: Arc::new(read_schema(stored)),
+        terminating: is_going(definition),
+    };
     versions
         .iter()
         .filter(|version| json::at(version, &["served"]) == Some(&Value::Bool(true)))
         .map(|version| {
             let name = json::text(version, &["name"]);
-            let mut custom = read_version(version, &group, name, &kind, &storage_version);
+            let mut custom = read_version(version, &group, name, &kind, &storage);
             let better = newest_version(versions).filter(|best| *best != name);
             if let (Some(best), Some(text)) = (better, &mut custom.deprecation)
                 && json::text(version, &["deprecationWarning"]).is_empty()
@@ -117,15 +134,19 @@ pub(crate) fn written_schema(state: &State, resource: &Resource) -> Option<Value
     json::at(version, &["schema", "openAPIV3Schema"]).cloned()
 }
 
-fn read_version(
-    version: &Value,
-    group: &str,
-    name: &str,
-    kind: &str,
-    storage_version: &str,
-) -> Custom {
-    let schema =
-        json::at(version, &["schema", "openAPIV3Schema"]).map(Schema::read).unwrap_or_default();
+/// What all versions of a custom kind have in common.
+struct Storage {
+    version: String,
+    schema: Arc<Schema>,
+    terminating: bool,
+}
+
+fn read_schema(version: &Value) -> Schema {
+    json::at(version, &["schema", "openAPIV3Schema"]).map(Schema::read).unwrap_or_default()
+}
+
+fn read_version(version: &Value, group: &str, name: &str, kind: &str, storage: &Storage) -> Custom {
+    let schema = read_schema(version);
     let path = |key: &str| -> Option<Vec<String>> {
         let path = json::text(version, &["subresources", "scale", key]);
         (!path.is_empty())
@@ -148,7 +169,11 @@ fn read_version(
         json::at(version, &["deprecationWarning"]).and_then(Value::as_str).map(str::to_owned);
     Custom {
         tracked: with_metadata(&schema),
+        storage_schema: storage.schema.clone(),
+        has_defaults: defaulting::has_defaults(&storage.schema),
         has_rules: crate::schema::cel::has_rules(&schema),
+        has_embedded: pruning::has_embedded(&schema),
+        terminating: storage.terminating,
         schema,
         status_subresource: json::at(version, &["subresources", "status"]).is_some(),
         scale,
@@ -157,7 +182,7 @@ fn read_version(
             .iter()
             .map(|field| json::text(field, &["jsonPath"]).trim_start_matches('.').to_owned())
             .collect(),
-        storage_version: storage_version.to_owned(),
+        storage_version: storage.version.clone(),
         deprecation: deprecated.then(|| {
             warning
                 .unwrap_or_else(|| format!("{} {kind} is deprecated", group_version(group, name)))
@@ -229,6 +254,11 @@ pub(crate) fn default_definition(definition: &mut Value) {
 /// The finalizer that keeps a definition until its objects are gone.
 pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
+/// Notes the version that objects are stored in from now on.
+pub(crate) fn keep_status(definition: &mut Value) {
+    note_stored_version(definition);
+}
+
 /// The status of a definition that was just made.
 pub(crate) fn initial_status(definition: &mut Value) {
     let status = json!({"acceptedNames": {"kind": "", "plural": ""}, "conditions": null, "storedVersions": []});
@@ -261,6 +291,11 @@ pub(crate) fn settle(state: &mut State) {
         .collect();
     for (key, definition) in stored {
         if is_going(&definition) {
+            let group = json::text(&definition, &["spec", "group"]);
+            let plural = json::text(&definition, &["spec", "names", "plural"]);
+            if is_established(&definition) {
+                state.registry.set_custom(group, plural, resources(&definition));
+            }
             finish_deletion(state, &id, &key, &definition, &author);
             continue;
         }
@@ -332,6 +367,18 @@ fn finish_deletion(
         state.registry.set_custom(group, plural, Vec::new());
         state.store.remove(id, key.clone(), definition.clone(), author);
         settle(state);
+        return;
+    }
+    let terminating = |condition: &Value| json::text(condition, &["type"]) == "Terminating";
+    let mut conditions = json::list(definition, &["status", "conditions"]).to_vec();
+    if !conditions.iter().any(terminating) {
+        conditions.push(json!({
+            "type": "Terminating", "status": "True", "reason": "InstanceDeletionInProgress",
+            "message": "CustomResource deletion is in progress", "lastTransitionTime": time(author.at),
+        }));
+        let mut told = definition.clone();
+        json::put(&mut told, &["status", "conditions"], conditions.into());
+        state.store.put(id, key.clone(), told, author);
     }
 }
 
@@ -426,54 +473,4 @@ fn accepted_names(state: &State, definition: &Value) -> (Value, Option<(&'static
         json::take(&mut accepted, &["shortNames"]);
     }
     (accepted, conflict)
-}
-
-/// The faults of a definition that can be told without compiling its schemas.
-pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let text = |path: &[&str]| json::text(definition, path);
-    let name = json::at(definition, &["metadata", "name"]).cloned().unwrap_or_default();
-    let wanted = format!("{}.{}", text(&["spec", "names", "plural"]), text(&["spec", "group"]));
-    if name != wanted {
-        causes.push(Cause::invalid(
-            "metadata.name",
-            &name,
-            "must be spec.names.plural+\".\"+spec.group",
-        ));
-    }
-    let scope = text(&["spec", "scope"]);
-    if !["Cluster", "Namespaced"].contains(&scope) {
-        causes.push(Cause::unsupported("spec.scope", &scope.into(), &["Cluster", "Namespaced"]));
-    }
-    let versions = json::list(definition, &["spec", "versions"]);
-    for (index, version) in versions.iter().enumerate() {
-        if json::at(version, &["schema", "openAPIV3Schema"]).is_none() {
-            causes.push(Cause::required(
-                format!("spec.versions[{index}].schema.openAPIV3Schema"),
-                "",
-            ));
-        }
-    }
-    let storage = versions
-        .iter()
-        .filter(|version| version.get("storage") == Some(&Value::Bool(true)))
-        .count();
-    if storage != 1 {
-        let text = "Invalid value: <any>: must have exactly one version marked as storage version"
-            .to_owned();
-        causes.push(Cause::new("FieldValueInvalid", text, "spec.versions"));
-    }
-    let Some(old) = old else { return causes };
-    for path in [
-        &["spec", "group"][..],
-        &["spec", "scope"],
-        &["spec", "names", "kind"],
-        &["spec", "names", "plural"],
-    ] {
-        let new = json::at(definition, path).unwrap_or(&Value::Null);
-        if Some(new) != json::at(old, path) && is_established(old) {
-            causes.push(Cause::invalid(path.join("."), new, "field is immutable"));
-        }
-    }
-    causes
 }
