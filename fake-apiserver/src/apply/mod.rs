@@ -219,14 +219,16 @@ fn merged(
         let dropped = last.fields.difference(&others);
         merge::remove(&mut merged, &dropped, &others, schema);
     }
-    let changed = without_unowned(FieldSet::changed(Some(before), &merged, schema));
+    let all_changed = FieldSet::changed(Some(before), &merged, schema);
+    let no_change = all_changed.is_empty();
+    let changed = without_unowned(all_changed);
     let removed = FieldSet::whole(before, schema).difference(&FieldSet::whole(&merged, schema));
     conflicts::settle(&mut all, &changed, allowed, force)?;
     for manager in &mut all {
         manager.fields = manager.fields.difference(&removed);
     }
     // Only a writer that changes the object leaves its time; another order in a list of elements is no change.
-    if let (Some(live), true) = (live, changed.is_empty() && removed.is_empty()) {
+    if let (Some(live), true) = (live, no_change && removed.is_empty()) {
         writer.time = last.map(|last| last.time).unwrap_or_default();
         merged = live.clone();
     }

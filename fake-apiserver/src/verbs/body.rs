@@ -225,6 +225,18 @@ pub(super) fn wrong_type(value: &Value, resource: &Resource) -> String {
     format!("converting ({short}.{kind}) to ({package}.{}): unknown conversion", resource.kind)
 }
 
+/// Whether an object is shown as it is stored.
+pub(super) fn is_as_stored(stored: &Stored, resource: &Resource) -> bool {
+    json::text(&stored.value, &["apiVersion"]) == resource.api_version()
+        && !lacks_defaults(stored, resource)
+}
+
+fn lacks_defaults(stored: &Stored, resource: &Resource) -> bool {
+    resource.custom().is_some_and(|custom| {
+        custom.has_defaults && defaulting::lacks(&stored.value, &custom.storage_schema)
+    })
+}
+
 /// A stored object in the version of a resource.
 ///
 /// A custom one is read in the version that it is stored in, with the defaults that this one has by now; what another
@@ -232,9 +244,7 @@ pub(super) fn wrong_type(value: &Value, resource: &Resource) -> String {
 pub(crate) fn view(stored: &Stored, resource: &Resource) -> Arc<Value> {
     let wanted = resource.api_version();
     let same = json::text(&stored.value, &["apiVersion"]) == wanted;
-    let lacking = resource.custom().is_some_and(|custom| {
-        custom.has_defaults && defaulting::lacks(&stored.value, &custom.storage_schema)
-    });
+    let lacking = lacks_defaults(stored, resource);
     if same && !lacking {
         return stored.value.clone();
     }
