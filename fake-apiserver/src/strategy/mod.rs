@@ -248,7 +248,7 @@ pub(crate) fn prepare_update(
         ("", "Namespace") => restore(value, old, "spec"),
         ("", "Pod") => pod::tolerate(value),
         ("", "Service") => service::prepare_update(value, old, state),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::keep_status(value),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::note_stored_version(value),
         _ => {}
     }
     if counts_generations(resource) && differs(value, old, custom, split_status) {

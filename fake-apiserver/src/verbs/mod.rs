@@ -223,7 +223,14 @@ fn on_subresource(
         (Some("scale"), _) => subresources::scale(state, call),
         (Some("binding"), _) => subresources::bind(state, call),
         (Some("eviction"), _) => subresources::evict(state, call),
-        _ => Err(Refusal::internal("this subresource needs a node, which a fake cluster has not")),
+        (name, _) => {
+            let name = name.unwrap_or_default();
+            let why = format!(
+                "the fake cluster does not serve {}/{name}: no container really runs in it",
+                call.resource.plural
+            );
+            Err(Refusal::internal(why))
+        }
     };
     reply.map(Answer::Reply)
 }
