@@ -76,7 +76,7 @@ fn words(schema: &Value, path: &str, causes: &mut Vec<Cause>) {
     let here = format!("{path}.additionalProperties");
     match schema.get("additionalProperties") {
         Some(Value::Bool(false)) => {
-            causes.push(Cause::forbidden(here, "additionalProperties cannot be set to false"))
+            causes.push(Cause::forbidden(here, "additionalProperties cannot be set to false"));
         }
         Some(_)
             if schema
@@ -197,10 +197,8 @@ fn map_keys(schema: &Value, path: &str, keys: &[&str], causes: &mut Vec<Cause>) 
         let required = json::list(items, &["required"]).iter().any(|required| required == key);
         if !required && property.get("default").is_none() {
             let here = format!("{path}.items.properties[{key}].default");
-            let why = format!(
-                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
-            );
-            causes.push(Cause::required(here, &why));
+            let why = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
+            causes.push(Cause::required(here, why));
         }
     }
 }

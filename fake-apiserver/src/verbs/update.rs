@@ -121,8 +121,8 @@ fn check_identity(call: &Call<'_>, value: &Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn apply_patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let force = call.request.query.flag("force");
+/// The configuration of an apply, by a manager who tells its name.
+pub(super) fn configuration(call: &Call<'_>) -> Result<Value, Refusal> {
     if call.request.query.get("fieldManager").is_none_or(str::is_empty) {
         let cause = Cause::required("fieldManager", "is required for apply patch");
         return Err(Refusal::invalid(
@@ -131,8 +131,13 @@ fn apply_patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
             &[cause],
         ));
     }
-    let config = body::yaml_object(&call.request.body)
-        .map_err(|why| Refusal::bad_request(format!("error decoding YAML: {why}")))?;
+    body::yaml_object(&call.request.body)
+        .map_err(|why| Refusal::bad_request(format!("error decoding YAML: {why}")))
+}
+
+fn apply_patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let force = call.request.query.flag("force");
+    let config = configuration(call)?;
     apply::check_config(&config, call)?;
     let existing = call.get(state).ok();
     match &existing {
