@@ -4,11 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use cel::Program;
 use cel::common::ast::SourceInfo;
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SelectExpr};
 
-use super::{Schema, Shape};
+use super::{Schema, Shape, cel_functions};
 
 /// What an expression must evaluate to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +114,7 @@ pub(crate) fn fault(
     optional_old: bool,
     wanted: Wanted,
 ) -> Option<String> {
-    let program = match Program::compile(text) {
+    let program = match cel_functions::compile(text) {
         Ok(program) => program,
         Err(errors) => {
             let first = errors.errors.first()?;

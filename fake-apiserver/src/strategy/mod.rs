@@ -358,7 +358,6 @@ fn validate_custom(
             value,
             old,
             &custom.schema,
-            "",
             &mut cel::Findings { causes: &mut causes, warnings },
         );
     }
