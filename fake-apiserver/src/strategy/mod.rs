@@ -57,6 +57,17 @@ pub(crate) fn must_name_version(resource: &Resource) -> bool {
         )
 }
 
+/// What every answer about a kind warns of.
+pub(crate) fn deprecation(resource: &Resource) -> Option<&'static str> {
+    match (resource.group.as_str(), resource.kind.as_str()) {
+        ("", "Endpoints") => {
+            Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+        }
+        ("", "ComponentStatus") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+        _ => None,
+    }
+}
+
 /// Kinds whose deletion answers with the object.
 pub(crate) fn delete_answers_object(resource: &Resource) -> bool {
     resource.group.is_empty()
@@ -129,6 +140,11 @@ pub(crate) fn apply_defaults(value: &mut Value, resource: &Resource) {
         }
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
             json::as_object(value).entry("rules").or_insert(Value::Null);
+        }
+        ("discovery.k8s.io", "EndpointSlice") => {
+            for list in ["endpoints", "ports"] {
+                json::as_object(value).entry(list).or_insert(Value::Null);
+            }
         }
         _ => {}
     }

@@ -1,20 +1,18 @@
-//! Subresources with a kind of their own: scale, binding, eviction.
+//! The scale subresource.
 
 use std::sync::Arc;
 
 use http::Method;
 use serde_json::{Value, json};
 
-use super::delete::{self, Options};
 use super::update::{self, Writer};
 use super::{Call, body};
 use crate::patch::{self, PatchKind};
 use crate::refusal::{Named, Refusal};
 use crate::registry::Resource;
 use crate::respond::Reply;
-use crate::selector::label_selector_matches;
 use crate::state::State;
-use crate::store::{GroupResource, Key, Stored};
+use crate::store::Stored;
 use crate::{apply, crd, json};
 
 fn scale_paths(resource: &Resource) -> crd::ScalePaths {
@@ -138,123 +136,4 @@ fn apply_scale(
     update::replace(state, call, existing, value, Writer::Apply, Vec::new())?;
     let stored = call.get(state)?;
     Ok(Reply::json(200, &scale_of(&body::view(&stored, &call.resource), &call.resource)))
-}
-
-/// Binds a pod to a node, once.
-pub(super) fn bind(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let binding = body::parse(&call.request.body, "Binding")?;
-    let existing = call.get(state)?;
-    let node = json::text(&binding, &["target", "name"]);
-    if node.is_empty() {
-        let cause = crate::refusal::Cause::required("target.name", "");
-        return Err(Refusal::invalid(
-            Named { group: "", resource: "Binding" },
-            call.name(),
-            &[cause],
-        ));
-    }
-    let bound = json::text(&existing.value, &["spec", "nodeName"]);
-    let of = Named { group: "", resource: "pods/binding" };
-    if !bound.is_empty() {
-        let why = format!("pod {} is already assigned to node {bound:?}", call.name());
-        return Err(Refusal::conflict(of, call.name(), &why));
-    }
-    if json::at(&existing.value, &["metadata", "deletionTimestamp"]).is_some() {
-        let why = format!("pod {} is being deleted, cannot be assigned to a host", call.name());
-        return Err(Refusal::conflict(of, call.name(), &why));
-    }
-    let mut value = (*existing.value).clone();
-    json::put(&mut value, &["spec", "nodeName"], node.into());
-    let condition = json!({
-        "type": "PodScheduled", "status": "True", "lastProbeTime": null,
-        "lastTransitionTime": crate::state::time(call.now()),
-    });
-    let mut conditions: Vec<Value> = json::list(&value, &["status", "conditions"])
-        .iter()
-        .filter(|known| json::text(known, &["type"]) != "PodScheduled")
-        .cloned()
-        .collect();
-    conditions.push(condition);
-    json::put(&mut value, &["status", "conditions"], conditions.into());
-    if !call.dry_run {
-        state.store.put(&call.resource.id, call.key(), value, &call.author);
-    }
-    Ok(Reply::json(
-        201,
-        &json!({"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success", "code": 201}),
-    ))
-}
-
-/// Deletes a pod if its disruption budget has room.
-pub(super) fn evict(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let eviction = body::parse(&call.request.body, "Eviction")?;
-    let existing = call.get(state)?;
-    let options = json::at(&eviction, &["deleteOptions"]).cloned().unwrap_or_default();
-    let options = Options::of_body(&options, call.dry_run)?;
-    let pod = existing.value.clone();
-    let unguarded = ["Pending", "Succeeded", "Failed"]
-        .contains(&json::text(&pod, &["status", "phase"]))
-        || json::at(&pod, &["metadata", "deletionTimestamp"]).is_some();
-    if !unguarded {
-        spend_budget(state, call, &pod)?;
-    }
-    delete::remove(state, call, &call.key(), &existing, &options)?;
-    Ok(Reply::json(
-        201,
-        &json!({"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success", "code": 201}),
-    ))
-}
-
-fn spend_budget(state: &mut State, call: &Call<'_>, pod: &Value) -> Result<(), Refusal> {
-    let id =
-        Arc::new(GroupResource { group: "policy".into(), resource: "poddisruptionbudgets".into() });
-    let no_labels = json!({});
-    let labels = json::at(pod, &["metadata", "labels"]).unwrap_or(&no_labels);
-    let covering: Vec<(Key, Arc<Value>)> = state
-        .store
-        .list(&id, Some(call.namespace()))
-        .filter(|(_, budget)| {
-            json::at(&budget.value, &["spec", "selector"])
-                .is_some_and(|s| label_selector_matches(s, labels))
-        })
-        .map(|(key, budget)| (key.clone(), budget.value.clone()))
-        .collect();
-    let (key, budget) = match covering.as_slice() {
-        [] => return Ok(()),
-        [one] => one,
-        _ => {
-            let message = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
-            return Err(Refusal::internal(message));
-        }
-    };
-    let allowed = json::int(budget, &["status", "disruptionsAllowed"]).unwrap_or_default();
-    let observed = json::int(budget, &["status", "observedGeneration"]).unwrap_or_default();
-    let stale = observed < json::int(budget, &["metadata", "generation"]).unwrap_or_default();
-    if allowed <= 0 || stale {
-        let healthy = json::int(budget, &["status", "currentHealthy"]).unwrap_or_default();
-        let needed = json::int(budget, &["status", "desiredHealthy"]).unwrap_or_default();
-        let text = if stale {
-            format!("The disruption budget {} is still being processed by the server.", key.name)
-        } else {
-            format!(
-                "The disruption budget {} needs {needed} healthy pods and has {healthy} currently",
-                key.name
-            )
-        };
-        let details = if stale {
-            json!({"causes": [{"reason": "DisruptionBudget", "message": text}], "retryAfterSeconds": 10})
-        } else {
-            json!({"causes": [{"reason": "DisruptionBudget", "message": text}]})
-        };
-        let message = "Cannot evict pod as it would violate the pod's disruption budget.";
-        return Err(Refusal::too_many_requests(message, details));
-    }
-    let mut spent = (**budget).clone();
-    json::put(&mut spent, &["status", "disruptionsAllowed"], (allowed - 1).into());
-    let now = crate::state::time(call.now());
-    json::put(&mut spent, &["status", "disruptedPods", call.name()], now.into());
-    if !call.dry_run {
-        state.store.put(&id, key.clone(), spent, &call.author);
-    }
-    Ok(())
 }
