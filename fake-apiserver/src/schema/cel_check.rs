@@ -119,8 +119,7 @@ pub(crate) fn fault(
         Err(errors) => {
             let first = errors.errors.first()?;
             let (line, column) = first.pos;
-            let shown = at(text, line, column, &format!("Syntax error: {}", first.msg));
-            return Some(format!("compilation failed: {shown}"));
+            return Some(format!("compilation failed: {}", at(text, line, column, &first.msg)));
         }
     };
     let own = Type::of(schema, root);
