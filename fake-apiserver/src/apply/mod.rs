@@ -67,7 +67,9 @@ pub(crate) fn same_but_times(a: &Value, b: &Value) -> bool {
         });
         all
     };
-    same_but_managers(a, b) && timeless(a) == timeless(b)
+    let path = ["metadata", "managedFields"];
+    let equal = || json::at(a, &path) == json::at(b, &path) || timeless(a) == timeless(b);
+    same_but_managers(a, b) && equal()
 }
 
 fn same_but_managers(a: &Value, b: &Value) -> bool {
@@ -111,9 +113,7 @@ pub(crate) fn track_update(old: Option<&Value>, new: &mut Value, call: &Call<'_>
     }
     let schema = tracked(&call.resource);
     let changed = owned_through(FieldSet::changed(old, new, schema), call);
-    let removed = old.map_or_else(FieldSet::default, |before| {
-        FieldSet::whole(before, schema).difference(&FieldSet::whole(new, schema))
-    });
+    let removed = old.map_or_else(FieldSet::default, |old| FieldSet::removed(old, new, schema));
     let mut writer = writer(call, "Update", changed.clone());
     let mine = all.iter().position(|manager| manager.is(&writer));
     for (index, manager) in all.iter_mut().enumerate() {
@@ -222,7 +222,7 @@ fn merged(
     let all_changed = FieldSet::changed(Some(before), &merged, schema);
     let no_change = all_changed.is_empty();
     let changed = without_unowned(all_changed);
-    let removed = FieldSet::whole(before, schema).difference(&FieldSet::whole(&merged, schema));
+    let removed = FieldSet::removed(before, &merged, schema);
     conflicts::settle(&mut all, &changed, allowed, force)?;
     for manager in &mut all {
         manager.fields = manager.fields.difference(&removed);
