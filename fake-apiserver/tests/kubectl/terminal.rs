@@ -90,8 +90,7 @@ impl Terminal {
 
 /// What is not the same in every run, or in every version of `kubectl`.
 const REDACTED: &[(&str, &str)] = &[
-    (r#"resourceVersion: "\d+""#, r#"resourceVersion: "REV""#),
-    (r#""resourceVersion":"\d+""#, r#""resourceVersion":"REV""#),
+    (r#"(resourceVersion"?: ?)"\d+""#, r#"${1}"REV""#),
     (r"Resource Version:( +)\d+", "Resource Version:${1}REV"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UID"),
     (r"kube-api-access-\w{5}", "kube-api-access-RANDOM"),
