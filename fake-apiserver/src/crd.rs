@@ -2,7 +2,10 @@
 //!
 //! Owns reading and checking a definition; what follows from one being stored or removed is in `settle`.
 
+mod check;
+mod openapi;
 mod settle;
+mod structural;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,14 +13,15 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::json;
-use crate::refusal::Cause;
 use crate::registry::{Family, Resource, Subresource, group_version};
-use crate::schema::{Schema, Shape};
+use crate::schema::{Schema, Shape, defaulting, pruning};
 use crate::state::State;
 use crate::store::{GroupResource, Key};
 
-pub(crate) use self::settle::{CLEANUP, after_object, initial_status, settle};
-use self::settle::{identity, is_established};
+pub(crate) use self::settle::{CLEANUP, after_object, initial_status, note_stored_version, settle};
+use self::settle::{identity, is_established, is_going};
+
+pub(crate) use self::check::faults;
 
 /// A printer column.
 #[derive(Debug, Clone)]
@@ -43,7 +47,17 @@ pub(crate) struct Custom {
     pub(crate) schema: Schema,
     /// The schema with that of the metadata of every object, for field ownership.
     pub(crate) tracked: Schema,
+    /// The schema of the version that objects are stored in.
+    pub(crate) storage_schema: Arc<Schema>,
+    /// Whether that one has defaults.
+    pub(crate) has_defaults: bool,
     pub(crate) has_rules: bool,
+    /// Whether whole objects can be within an object.
+    pub(crate) has_embedded: bool,
+    /// The definition is going away: nothing new is made.
+    pub(crate) terminating: bool,
+    /// Which state of which definition this was read from.
+    pub(crate) source: String,
     pub(crate) status_subresource: bool,
     pub(crate) scale: Option<ScalePaths>,
     pub(crate) columns: Vec<Column>,
@@ -65,17 +79,22 @@ pub(crate) fn resources(definition: &Value) -> Vec<Resource> {
     let kind = text(&["spec", "names", "kind"]);
     let id = Arc::new(GroupResource { group: group.clone(), resource: plural.clone() });
     let versions = json::list(definition, &["spec", "versions"]);
-    let storage_version = versions
+    let stored = versions
         .iter()
         .find(|version| json::at(version, &["storage"]) == Some(&Value::Bool(true)))
-        .map(|version| json::text(version, &["name"]).to_owned())
-        .unwrap_or_default();
+        .unwrap_or(&Value::Null);
+    let storage = Storage {
+        version: json::text(stored, &["name"]).to_owned(),
+        schema: Arc::new(read_schema(stored)),
+        terminating: is_going(definition),
+        source: source(definition),
+    };
     versions
         .iter()
         .filter(|version| json::at(version, &["served"]) == Some(&Value::Bool(true)))
         .map(|version| {
             let name = json::text(version, &["name"]);
-            let mut custom = read_version(version, &group, name, &kind, &storage_version);
+            let mut custom = read_version(version, &group, name, &kind, &storage);
             let better = newest_version(versions).filter(|best| *best != name);
             if let (Some(best), Some(text)) = (better, &mut custom.deprecation)
                 && json::text(version, &["deprecationWarning"]).is_empty()
@@ -122,15 +141,26 @@ pub(crate) fn written_schema(state: &State, resource: &Resource) -> Option<Value
     json::at(version, &["schema", "openAPIV3Schema"]).cloned()
 }
 
-fn read_version(
-    version: &Value,
-    group: &str,
-    name: &str,
-    kind: &str,
-    storage_version: &str,
-) -> Custom {
-    let schema =
-        json::at(version, &["schema", "openAPIV3Schema"]).map(Schema::read).unwrap_or_default();
+/// What all versions of a custom kind have in common.
+struct Storage {
+    version: String,
+    schema: Arc<Schema>,
+    terminating: bool,
+    source: String,
+}
+
+/// What tells a definition, and a state of its spec, from others.
+fn source(definition: &Value) -> String {
+    let metadata = |key: &str| json::at(definition, &["metadata", key]).unwrap_or(&Value::Null);
+    format!("{} {} {}", metadata("uid"), metadata("generation"), is_going(definition))
+}
+
+fn read_schema(version: &Value) -> Schema {
+    json::at(version, &["schema", "openAPIV3Schema"]).map(Schema::read).unwrap_or_default()
+}
+
+fn read_version(version: &Value, group: &str, name: &str, kind: &str, storage: &Storage) -> Custom {
+    let schema = read_schema(version);
     let path = |key: &str| -> Option<Vec<String>> {
         let path = json::text(version, &["subresources", "scale", key]);
         (!path.is_empty())
@@ -153,7 +183,12 @@ fn read_version(
         json::at(version, &["deprecationWarning"]).and_then(Value::as_str).map(str::to_owned);
     Custom {
         tracked: with_metadata(&schema),
+        storage_schema: storage.schema.clone(),
+        has_defaults: defaulting::has_defaults(&storage.schema),
         has_rules: crate::schema::cel::has_rules(&schema),
+        has_embedded: pruning::has_embedded(&schema),
+        terminating: storage.terminating,
+        source: storage.source.clone(),
         schema,
         status_subresource: json::at(version, &["subresources", "status"]).is_some(),
         scale,
@@ -162,7 +197,7 @@ fn read_version(
             .iter()
             .map(|field| json::text(field, &["jsonPath"]).trim_start_matches('.').to_owned())
             .collect(),
-        storage_version: storage_version.to_owned(),
+        storage_version: storage.version.clone(),
         deprecation: deprecated.then(|| {
             warning
                 .unwrap_or_else(|| format!("{} {kind} is deprecated", group_version(group, name)))
@@ -229,54 +264,4 @@ pub(crate) fn default_definition(definition: &mut Value) {
     if json::at(definition, &["spec", "conversion"]).is_none() {
         json::put(definition, &["spec", "conversion"], json!({"strategy": "None"}));
     }
-}
-
-/// The faults of a definition that can be told without compiling its schemas.
-pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let text = |path: &[&str]| json::text(definition, path);
-    let name = json::at(definition, &["metadata", "name"]).cloned().unwrap_or_default();
-    let wanted = format!("{}.{}", text(&["spec", "names", "plural"]), text(&["spec", "group"]));
-    if name != wanted {
-        causes.push(Cause::invalid(
-            "metadata.name",
-            &name,
-            "must be spec.names.plural+\".\"+spec.group",
-        ));
-    }
-    let scope = text(&["spec", "scope"]);
-    if !["Cluster", "Namespaced"].contains(&scope) {
-        causes.push(Cause::unsupported("spec.scope", &scope.into(), &["Cluster", "Namespaced"]));
-    }
-    let versions = json::list(definition, &["spec", "versions"]);
-    for (index, version) in versions.iter().enumerate() {
-        if json::at(version, &["schema", "openAPIV3Schema"]).is_none() {
-            causes.push(Cause::required(
-                format!("spec.versions[{index}].schema.openAPIV3Schema"),
-                "",
-            ));
-        }
-    }
-    let storage = versions
-        .iter()
-        .filter(|version| version.get("storage") == Some(&Value::Bool(true)))
-        .count();
-    if storage != 1 {
-        let text = "Invalid value: <any>: must have exactly one version marked as storage version"
-            .to_owned();
-        causes.push(Cause::new("FieldValueInvalid", text, "spec.versions"));
-    }
-    let Some(old) = old else { return causes };
-    for path in [
-        &["spec", "group"][..],
-        &["spec", "scope"],
-        &["spec", "names", "kind"],
-        &["spec", "names", "plural"],
-    ] {
-        let new = json::at(definition, path).unwrap_or(&Value::Null);
-        if Some(new) != json::at(old, path) && is_established(old) {
-            causes.push(Cause::invalid(path.join("."), new, "field is immutable"));
-        }
-    }
-    causes
 }

@@ -20,7 +20,8 @@ pub(crate) fn initial_status(definition: &mut Value) {
     note_stored_version(definition);
 }
 
-fn note_stored_version(definition: &mut Value) {
+/// Notes the version that objects are stored in from now on.
+pub(crate) fn note_stored_version(definition: &mut Value) {
     let storage = json::list(definition, &["spec", "versions"])
         .iter()
         .find(|version| json::at(version, &["storage"]) == Some(&Value::Bool(true)))
@@ -45,20 +46,35 @@ pub(crate) fn settle(state: &mut State) {
         .collect();
     for (key, definition) in stored {
         if is_going(&definition) {
+            serve(state, &definition);
             finish_deletion(state, &id, &key, &definition, &author);
             continue;
         }
         let mut settled = (*definition).clone();
         accept(state, &mut settled);
-        let served = if is_established(&settled) { resources(&settled) } else { Vec::new() };
-        let (group, plural) = (
-            json::text(&settled, &["spec", "group"]),
-            json::text(&settled, &["spec", "names", "plural"]),
-        );
-        state.registry.set_custom(group, plural, served);
+        serve(state, &settled);
         if settled != *definition {
             state.store.put(&id, key, settled, &author);
         }
+    }
+}
+
+/// Serves what a definition defines. It is read again only when it has changed.
+fn serve(state: &mut State, definition: &Value) {
+    let (group, plural) = (
+        json::text(definition, &["spec", "group"]),
+        json::text(definition, &["spec", "names", "plural"]),
+    );
+    let source = super::source(definition);
+    let known = |resource: &Arc<Resource>| {
+        resource.group == group
+            && resource.plural == plural
+            && resource.custom().is_some_and(|custom| custom.source == source)
+    };
+    if !is_established(definition) {
+        state.registry.set_custom(group, plural, Vec::new());
+    } else if !state.registry.custom().any(known) {
+        state.registry.set_custom(group, plural, resources(definition));
     }
 }
 
@@ -69,7 +85,7 @@ pub(super) fn identity() -> Arc<GroupResource> {
     })
 }
 
-fn is_going(definition: &Value) -> bool {
+pub(super) fn is_going(definition: &Value) -> bool {
     json::at(definition, &["metadata", "deletionTimestamp"]).is_some()
 }
 
@@ -116,6 +132,17 @@ fn finish_deletion(
         state.registry.set_custom(group, plural, Vec::new());
         state.store.remove(id, key.clone(), definition.clone(), author);
         settle(state);
+        return;
+    }
+    let mut conditions = json::list(definition, &["status", "conditions"]).to_vec();
+    if !conditions.iter().any(|known| json::text(known, &["type"]) == "Terminating") {
+        conditions.push(json!({
+            "type": "Terminating", "status": "True", "reason": "InstanceDeletionInProgress",
+            "message": "CustomResource deletion is in progress", "lastTransitionTime": time(author.at),
+        }));
+        let mut told = definition.clone();
+        json::put(&mut told, &["status", "conditions"], conditions.into());
+        state.store.put(id, key.clone(), told, author);
     }
 }
 
