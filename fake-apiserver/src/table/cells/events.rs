@@ -8,8 +8,8 @@ use crate::table::age_of;
 
 /// The first text that is there.
 fn first<'a>(item: &'a Value, paths: &[&[&str]]) -> &'a str {
-    let texts = paths.iter().map(|path| json::text(item, path));
-    texts.filter(|text| !text.is_empty()).next().unwrap_or_default()
+    let mut texts = paths.iter().map(|path| json::text(item, path));
+    texts.find(|text| !text.is_empty()).unwrap_or_default()
 }
 
 pub(in crate::table) fn last_seen(item: &Value, now: Timestamp) -> Value {
