@@ -243,6 +243,19 @@ async fn replicas_applied_to_the_scale_are_owned_there() {
         "{}",
         scaled.message()
     );
+    for (replicas, code, why) in [
+        (json!(-1), 422, "must be greater than or equal to 0"),
+        (json!("two"), 400, "cannot unmarshal string into Go struct field ScaleSpec.spec.replicas"),
+    ] {
+        let mut wrong = scale.clone();
+        wrong["spec"]["replicas"] = replicas;
+        let path = format!("{sets}/s/scale?fieldManager=hpa");
+        for (method, media) in [("PATCH", media), ("PUT", "application/json")] {
+            let refused = ask(&client, method, &path, media, &wrong).await;
+            assert_eq!(refused.code, code, "{method}: {}", refused.message());
+            assert!(refused.message().contains(why), "{method}: {}", refused.message());
+        }
+    }
     let mut greedy = set.clone();
     greedy["spec"]["replicas"] = 1.into();
     let refused = ask(&client, "PATCH", &format!("{sets}/s?fieldManager=op"), media, &greedy).await;

@@ -73,25 +73,19 @@ pub(crate) fn same_but_times(a: &Value, b: &Value) -> bool {
 }
 
 fn same_but_managers(a: &Value, b: &Value) -> bool {
-    let others = |object: &Value, key: &str, skipped: &str| -> usize {
-        let map = if key.is_empty() { Some(object) } else { object.get(key) };
-        map.and_then(Value::as_object)
-            .map_or(0, |map| map.len() - usize::from(map.contains_key(skipped)))
-    };
-    let equal = |a: &Value, b: &Value, skipped: &str| match (a, b) {
+    let metadata = |object| json::at(object, &["metadata"]).unwrap_or(&Value::Null);
+    same_but(a, b, "metadata") && same_but(metadata(a), metadata(b), "managedFields")
+}
+
+/// Whether two objects agree in all fields but one.
+fn same_but(a: &Value, b: &Value, skipped: &str) -> bool {
+    match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
-            a.iter().all(|(key, value)| key == skipped || b.get(key) == Some(value))
+            let counts = |(key, _): &(&String, &Value)| key.as_str() != skipped;
+            a.iter().filter(counts).eq(b.iter().filter(counts))
         }
         _ => a == b,
-    };
-    others(a, "", "metadata") == others(b, "", "metadata")
-        && others(a, "metadata", "managedFields") == others(b, "metadata", "managedFields")
-        && equal(a, b, "metadata")
-        && equal(
-            a.get("metadata").unwrap_or(&Value::Null),
-            b.get("metadata").unwrap_or(&Value::Null),
-            "managedFields",
-        )
+    }
 }
 
 /// Records what an update or a create changed: the writer owns it from now on, others no longer.
