@@ -174,9 +174,11 @@ struct Answer {
     facts: Facts,
     asked: Instant,
     unchanged: Instant,
+    took: Duration,
 }
 
-/// An agent that lets a question wait this long counts as silent since it was asked.
+/// An agent that lets a question wait this long counts as silent since it was asked, unless it
+/// has been slow before: it is then given twice the time of its last answer.
 pub const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Link {
@@ -221,7 +223,7 @@ impl Link {
     #[must_use]
     pub fn next_due(&self, interval: Duration, now: Instant) -> Duration {
         match (self.asking, self.asked) {
-            (Some(asking), _) => (asking + ANSWER_PATIENCE).saturating_duration_since(now),
+            (Some(asking), _) => (asking + self.patience()).saturating_duration_since(now),
             (None, Some(asked)) => (asked + interval).saturating_duration_since(now),
             (None, None) => Duration::ZERO,
         }
@@ -248,7 +250,7 @@ impl Link {
                 let same =
                     self.heard.as_ref().filter(|h| health_key(&h.facts) == health_key(&facts));
                 let unchanged = same.map_or(now, |heard| heard.unchanged);
-                self.heard = Some(Answer { facts, asked, unchanged });
+                self.heard = Some(Answer { facts, asked, unchanged, took: now - asked });
                 self.silent = None;
             }
             Err(how) => {
@@ -258,10 +260,16 @@ impl Link {
         }
     }
 
+    /// How long a question may wait: what is always slow is not silent.
+    fn patience(&self) -> Duration {
+        let usual = self.heard.as_ref().map_or(Duration::ZERO, |answer| answer.took);
+        ANSWER_PATIENCE.max(usual * 2)
+    }
+
     /// The agent as a pass sees it.
     #[must_use]
     pub fn agent(&self, now: Instant) -> Agent {
-        let overdue = self.asking.filter(|asked| now - *asked >= ANSWER_PATIENCE);
+        let overdue = self.asking.filter(|asked| now - *asked >= self.patience());
         let silent = self.silent.clone().or_else(|| {
             overdue.map(|asked| (asked, Silence::Mute("it lets a question wait".into())))
         });
