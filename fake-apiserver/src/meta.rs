@@ -141,15 +141,8 @@ pub(crate) fn validate(value: &Value, resource: &Resource) -> Vec<Cause> {
         );
     }
     let entries = |key: &str| json::at(value, &["metadata", key]).and_then(Value::as_object);
-    for (key, label) in entries("labels").into_iter().flatten() {
-        let field = "metadata.labels";
-        causes.extend(key_fault(key).map(|why| Cause::invalid(field, &key.as_str().into(), why)));
-        let text = label.as_str().unwrap_or_default();
-        if text.len() > 63 {
-            causes.push(Cause::invalid(field, label, "must be no more than 63 bytes"));
-        } else if !fits("value", text) {
-            causes.push(Cause::invalid(field, label, LABEL_VALUE));
-        }
+    if let Some(labels) = entries("labels") {
+        validate_labels(labels, "metadata.labels", &mut causes);
     }
     for key in entries("annotations").into_iter().flat_map(Map::keys) {
         let fault = key_fault(&key.to_lowercase());
@@ -211,7 +204,46 @@ fn name_fault(name: &str, resource: &Resource) -> Option<String> {
     (!fits(pattern, name)).then(|| why.to_owned())
 }
 
-fn key_fault(key: &str) -> Option<&'static str> {
+/// The faults in a map of labels.
+pub(crate) fn validate_labels(labels: &Map<String, Value>, field: &str, causes: &mut Vec<Cause>) {
+    for (key, label) in labels {
+        causes.extend(key_fault(key).map(|why| Cause::invalid(field, &key.as_str().into(), why)));
+        causes.extend(
+            label_value_fault(label.as_str().unwrap_or_default())
+                .map(|why| Cause::invalid(field, label, why)),
+        );
+    }
+}
+
+/// What is wrong with the value of a label.
+pub(crate) fn label_value_fault(text: &str) -> Option<&'static str> {
+    if text.len() > 63 {
+        Some("must be no more than 63 bytes")
+    } else {
+        (!fits("value", text)).then_some(LABEL_VALUE)
+    }
+}
+
+/// What is wrong with a DNS-1123 label.
+pub(crate) fn dns_label_fault(text: &str) -> Option<&'static str> {
+    if text.len() > 63 {
+        Some("must be no more than 63 bytes")
+    } else {
+        (!fits("label", text)).then_some(LABEL)
+    }
+}
+
+/// What is wrong with a DNS-1123 subdomain.
+pub(crate) fn dns_subdomain_fault(text: &str) -> Option<&'static str> {
+    if text.len() > 253 {
+        Some("must be no more than 253 bytes")
+    } else {
+        (!fits("subdomain", text)).then_some(SUBDOMAIN)
+    }
+}
+
+/// What is wrong with a qualified name, such as the key of a label.
+pub(crate) fn key_fault(key: &str) -> Option<&'static str> {
     let parts: Vec<&str> = key.split('/').collect();
     match parts.as_slice() {
         [name] => (!fits("key", name)).then_some(KEY_NAME),

@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(crate) stats: Stats,
     clock: Clock,
     next_address: u32,
+    /// Addresses that services asked for by themselves.
+    reserved: std::collections::BTreeSet<String>,
     next_port: u16,
 }
 
@@ -78,6 +80,7 @@ impl State {
             stats: Stats::default(),
             clock,
             next_address: 1,
+            reserved: std::collections::BTreeSet::new(),
             next_port: 30000,
         };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
@@ -116,9 +119,19 @@ impl State {
 
     /// The next free address of 10.96.0.0/16.
     pub(crate) fn allocate_address(&mut self) -> String {
-        self.next_address += 1;
-        let [_, _, high, low] = self.next_address.to_be_bytes();
-        format!("10.96.{high}.{low}")
+        loop {
+            self.next_address += 1;
+            let [_, _, high, low] = self.next_address.to_be_bytes();
+            let address = format!("10.96.{high}.{low}");
+            if !self.reserved.contains(&address) {
+                return address;
+            }
+        }
+    }
+
+    /// Keeps an address from being allocated.
+    pub(crate) fn reserve_address(&mut self, address: String) {
+        self.reserved.insert(address);
     }
 
     /// The next free node port.

@@ -7,6 +7,8 @@ pub(crate) mod builtin;
 pub(crate) mod cel;
 pub(crate) mod decode;
 pub(crate) mod defaulting;
+pub(crate) mod enumeration;
+mod go_time;
 mod pattern;
 pub(crate) mod pruning;
 pub(crate) mod rules;
