@@ -258,7 +258,7 @@ pub(crate) fn validate(value: &Value, old: Option<&Value>) -> Vec<Cause> {
     let none = json!({});
     let spec = json::at(value, &["spec"]).unwrap_or(&none);
     match old {
-        None => pod_spec::validate(spec, "spec", &mut causes),
+        None => pod_spec::validate(spec, "spec", &[], &mut causes),
         Some(old) if count_of(spec) != count_of(json::at(old, &["spec"]).unwrap_or(&none)) => {
             let why = "pod updates may not add or remove containers";
             causes.push(Cause::forbidden("spec.containers", why));

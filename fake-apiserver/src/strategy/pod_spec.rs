@@ -8,9 +8,10 @@ use super::{check, container};
 use crate::refusal::Cause;
 use crate::{json, meta};
 
-/// Adds the faults of a spec that is at a path.
-pub(super) fn validate(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
-    let volumes = validate_volumes(spec, path, causes);
+/// Adds the faults of a spec that is at a path. Each of `claims` will be a volume of the pod, too.
+pub(super) fn validate(spec: &Value, path: &str, claims: &[Value], causes: &mut Vec<Cause>) {
+    let mut volumes = validate_volumes(spec, path, causes);
+    volumes.extend(claims.iter().map(|claim| json::text(claim, &["metadata", "name"])));
     let containers = json::list(spec, &["containers"]);
     if containers.is_empty() {
         causes.push(Cause::required(format!("{path}.containers"), ""));

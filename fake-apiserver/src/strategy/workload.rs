@@ -132,7 +132,7 @@ fn validate_job_template(job: &Value, path: &str, causes: &mut Vec<Cause>) {
     let none = json!({});
     let spec = json::at(job, &["template", "spec"]).unwrap_or(&none);
     let path = format!("{path}.template.spec");
-    pod_spec::validate(spec, &path, causes);
+    pod_spec::validate(spec, &path, &[], causes);
     if json::text(spec, &["restartPolicy"]) == "Always" {
         let why = "valid values: \"OnFailure\", \"Never\"";
         causes.push(Cause::required(format!("{path}.restartPolicy"), why));
@@ -189,7 +189,12 @@ pub(super) fn validate_selected_template(spec: &Value, owner: &str, causes: &mut
         causes.push(Cause::invalid("spec.template.metadata.labels", shown, why));
     }
     let template = json::at(spec, &["template", "spec"]).unwrap_or(&none);
-    pod_spec::validate(template, "spec.template.spec", causes);
+    pod_spec::validate(
+        template,
+        "spec.template.spec",
+        json::list(spec, &["volumeClaimTemplates"]),
+        causes,
+    );
 }
 
 /// Pods that are kept running are always restarted.
