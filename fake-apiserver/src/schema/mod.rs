@@ -5,11 +5,13 @@
 
 pub(crate) mod builtin;
 pub(crate) mod cel;
+pub(crate) mod cel_check;
+mod cel_functions;
 pub(crate) mod decode;
 pub(crate) mod defaulting;
 pub(crate) mod enumeration;
 mod go_time;
-mod pattern;
+pub(crate) mod pattern;
 pub(crate) mod pruning;
 pub(crate) mod rules;
 pub(crate) mod validate;

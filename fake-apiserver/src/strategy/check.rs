@@ -17,12 +17,17 @@ pub(super) fn non_negative(parent: &Value, key: &str, path: &str, causes: &mut V
 }
 
 pub(super) fn dns_label(text: &str, path: &str, causes: &mut Vec<Cause>) {
-    causes.extend(meta::dns_label_fault(text).map(|why| Cause::invalid(path, &text.into(), why)));
+    causes.extend(
+        meta::fault_of(meta::NameKind::Label, text)
+            .map(|why| Cause::invalid(path, &text.into(), why)),
+    );
 }
 
 pub(super) fn dns_subdomain(text: &str, path: &str, causes: &mut Vec<Cause>) {
-    causes
-        .extend(meta::dns_subdomain_fault(text).map(|why| Cause::invalid(path, &text.into(), why)));
+    causes.extend(
+        meta::fault_of(meta::NameKind::Subdomain, text)
+            .map(|why| Cause::invalid(path, &text.into(), why)),
+    );
 }
 
 /// A port by number or by name.

@@ -14,7 +14,7 @@ mod pod_spec;
 pub(crate) mod service;
 pub(crate) mod stateful_set;
 mod stored;
-mod workload;
+pub(crate) mod workload;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -65,6 +65,17 @@ pub(crate) fn must_name_version(resource: &Resource) -> bool {
         )
 }
 
+/// What every answer about a kind warns of.
+pub(crate) fn deprecation(resource: &Resource) -> Option<&'static str> {
+    match (resource.group.as_str(), resource.kind.as_str()) {
+        ("", "Endpoints") => {
+            Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+        }
+        ("", "ComponentStatus") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+        _ => None,
+    }
+}
+
 /// Kinds whose deletion answers with the object.
 pub(crate) fn delete_answers_object(resource: &Resource) -> bool {
     resource.group.is_empty()
@@ -102,10 +113,10 @@ pub(crate) fn apply_defaults(value: &mut Value, resource: &Resource) {
             json::put(value, &["metadata", "labels", "kubernetes.io/metadata.name"], name.into());
         }
         ("apps", "StatefulSet") => stateful_set::apply_defaults(value),
-        ("apps", "Deployment" | "DaemonSet" | "ReplicaSet")
-        | ("batch", "Job" | "CronJob")
-        | ("", "PodTemplate" | "ReplicationController") => {
-            workload::apply_defaults(value, &resource.kind);
+        ("apps", kind @ ("Deployment" | "DaemonSet" | "ReplicaSet"))
+        | ("batch", kind @ ("Job" | "CronJob"))
+        | ("", kind @ ("PodTemplate" | "ReplicationController")) => {
+            workload::apply_defaults(value, kind);
         }
         ("networking.k8s.io", "NetworkPolicy") => {
             let mut types = vec![json!("Ingress")];
@@ -182,6 +193,9 @@ pub(crate) fn prepare_create(
         ("apps", "StatefulSet") => {
             json::put(value, &["status"], json!({"replicas": 0, "availableReplicas": 0}));
         }
+        ("", "PersistentVolume") => json::put(value, &["status"], json!({"phase": "Pending"})),
+        ("apps", kind @ ("Deployment" | "DaemonSet" | "ReplicaSet"))
+        | ("batch", kind @ ("Job" | "CronJob")) => workload::prepare_create(value, kind),
         ("policy", "PodDisruptionBudget") => {
             let zero = json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
             json::put(value, &["status"], zero);
@@ -253,7 +267,7 @@ pub(crate) fn prepare_update(
         ("", "Namespace") => restore(value, old, "spec"),
         ("", "Pod") => pod::tolerate(value),
         ("", "Service") => service::prepare_update(value, old, state),
-
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::note_stored_version(value),
         _ => {}
     }
     if counts_generations(resource) && differs(value, old, custom, split_status) {
@@ -293,9 +307,13 @@ pub(crate) fn validate(
     old: Option<&Value>,
     resource: &Resource,
     subresource: Option<&str>,
+    warnings: &mut Vec<String>,
 ) -> Vec<Cause> {
     if let Some(custom) = resource.custom() {
-        return validate_custom(value, old, custom);
+        return validate_custom(value, old, resource, custom, warnings);
+    }
+    if subresource == Some("status") && resource.is("", "Service") {
+        return service::validate_status(value);
     }
     if subresource.is_some() {
         return Vec::new();
@@ -313,7 +331,7 @@ pub(crate) fn validate(
         }
         ("coordination.k8s.io", "Lease") => lease::validate(value),
         ("policy", "PodDisruptionBudget") => budget::validate(value),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => return crd::validate(value, old),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => return crd::faults(value, old),
         _ => stored::validate(value, old, resource),
     };
     enumeration::validate(value, resource.schema(), &mut causes);
@@ -329,15 +347,47 @@ const BLOCKING: [&str; 5] = [
     "FieldValueNotSupported",
 ];
 
-fn validate_custom(value: &Value, old: Option<&Value>, custom: &crd::Custom) -> Vec<Cause> {
+fn validate_custom(
+    value: &Value,
+    old: Option<&Value>,
+    resource: &Resource,
+    custom: &crd::Custom,
+    warnings: &mut Vec<String>,
+) -> Vec<Cause> {
     let mut causes = Vec::new();
-    validate::validate(value, &custom.schema, "", &mut causes);
+    for (key, wanted) in [("kind", &resource.kind), ("apiVersion", &resource.api_version())] {
+        let told = json::at(value, &[key]).unwrap_or(&Value::Null);
+        if told != wanted {
+            causes.push(Cause::invalid(key, told, &format!("must be {wanted}")));
+        }
+    }
+    if !causes.is_empty() {
+        return causes;
+    }
+    validate::validate(value, &custom.schema, old, "", &mut causes);
     let blocked = causes.iter().any(|cause| BLOCKING.contains(&cause.reason));
-    validate::validate_uniqueness(value, &custom.schema, "", &mut causes);
+    // What was there twice before may stay so.
+    let twice = |value: &Value| {
+        let mut found = Vec::new();
+        validate::validate_uniqueness(value, &custom.schema, "", &mut found);
+        found
+    };
+    let found = twice(value);
+    if !found.is_empty() && old.is_none_or(|old| twice(old).is_empty()) {
+        causes.extend(found);
+    }
+    if !custom.has_rules {
+        return causes;
+    }
     if blocked || json::text(value, &["metadata", "name"]).is_empty() {
         causes.push(skipped());
-    } else if custom.has_rules {
-        cel::validate(value, old, &custom.schema, "", &mut causes);
+    } else {
+        cel::validate(
+            value,
+            old,
+            &custom.schema,
+            &mut cel::Findings { causes: &mut causes, warnings },
+        );
     }
     causes
 }

@@ -201,7 +201,9 @@ pub(crate) fn validate(value: &Value, old: Option<&Value>) -> Vec<Cause> {
         let name = json::text(value, &["spec", "externalName"]);
         if name.is_empty() {
             causes.push(Cause::required("spec.externalName", ""));
-        } else if let Some(why) = meta::dns_subdomain_fault(name.trim_end_matches('.')) {
+        } else if let Some(why) =
+            meta::fault_of(meta::NameKind::Subdomain, name.trim_end_matches('.'))
+        {
             causes.push(Cause::invalid("spec.externalName", &name.into(), why));
         }
     }
@@ -268,4 +270,38 @@ fn validate_update(value: &Value, old: &Value, causes: &mut Vec<Cause>) {
         let list = json::at(value, &["spec", "clusterIPs"]).unwrap_or(&Value::Null);
         causes.push(Cause::invalid("spec.clusterIPs[0]", list, "may not change once set"));
     }
+}
+
+/// The addresses of a load balancer are addresses, and there is a load balancer.
+pub(crate) fn validate_status(value: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let ingress = json::list(value, &["status", "loadBalancer", "ingress"]);
+    let field = "status.loadBalancer.ingress";
+    if !ingress.is_empty() && kind(value) != "LoadBalancer" {
+        causes.push(Cause::forbidden(field, "may only be used when `spec.type` is 'LoadBalancer'"));
+        return causes;
+    }
+    for (index, point) in ingress.iter().enumerate() {
+        let here = |key: &str| format!("{field}[{index}].{key}");
+        let ip = json::text(point, &["ip"]);
+        if !ip.is_empty() && ip.parse::<std::net::IpAddr>().is_err() {
+            let why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+            causes.push(Cause::invalid(here("ip"), &ip.into(), why));
+        }
+        let mode = json::text(point, &["ipMode"]);
+        if ip.is_empty() && !mode.is_empty() {
+            let why = "may not be specified when `ip` is not set";
+            causes.push(Cause::forbidden(here("ipMode"), why));
+        } else if !["", "Proxy", "VIP"].contains(&mode) {
+            causes.push(Cause::unsupported(here("ipMode"), &mode.into(), &["Proxy", "VIP"]));
+        }
+        let host = json::text(point, &["hostname"]);
+        if let Some(why) = Some(host)
+            .filter(|host| !host.is_empty())
+            .and_then(|host| meta::fault_of(meta::NameKind::Subdomain, host))
+        {
+            causes.push(Cause::invalid(here("hostname"), &host.into(), why));
+        }
+    }
+    causes
 }

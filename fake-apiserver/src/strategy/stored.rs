@@ -14,6 +14,7 @@ pub(super) fn apply_defaults(value: &mut Value, resource: &Resource) {
             let spec = json::object_mut(value, "spec");
             json::default_to(spec, "persistentVolumeReclaimPolicy", "Retain");
             json::default_to(spec, "volumeMode", "Filesystem");
+            json::default_to(json::object_mut(value, "status"), "phase", "Pending");
         }
         ("storage.k8s.io", "StorageClass") => {
             let map = json::as_object(value);
@@ -31,6 +32,9 @@ pub(super) fn apply_defaults(value: &mut Value, resource: &Resource) {
             json::default_to(spec, "metrics", json!([cpu]));
         }
         ("discovery.k8s.io", "EndpointSlice") => {
+            for list in ["endpoints", "ports"] {
+                json::as_object(value).entry(list).or_insert(Value::Null);
+            }
             let ports = value.get_mut("ports").and_then(Value::as_array_mut);
             for port in ports.into_iter().flatten() {
                 let port = json::as_object(port);
