@@ -3,6 +3,7 @@
 //! Owns the rules and which requests they hit. Give every actor its own wrapped client, and rules are per actor.
 
 mod body;
+mod events;
 mod target;
 
 pub use target::{Target, Verb};
@@ -22,6 +23,8 @@ use kube::client::Body;
 use serde_json::json;
 use tokio::sync::watch;
 use tower::{BoxError, Service};
+
+use crate::request::AsOf;
 
 pub use body::FaultyBody;
 
@@ -45,10 +48,44 @@ pub enum Effect {
     DropBefore,
     /// The server carries the request out, and the connection breaks before the answer.
     DropAfter,
+    /// Reads and lists show the world as it was at this revision, as a server that lags behind would. It passes on
+    /// to an `ApiServer` in this process only.
+    Stale(u64),
+    /// Watches lose events. Here and in the next two `name` is that of the event's object, and `skip` and `times`
+    /// count events.
+    LoseEvents,
+    /// Events of watches come so much later, in their order: late for one kind, they overtake each other between kinds.
+    DelayEvents(Duration),
+    /// Events of watches are held back for so long, and of those about one object only the sum is told: an object that
+    /// was deleted and made again meanwhile has only changed.
+    MergeEvents(Duration),
+    /// Ends the watches that are open when the rule is added with 410, as if their version was no longer known.
+    /// `skip`, `times` do not apply.
+    ExpireWatches,
     /// Ends the watches that are open when the rule is added, each without a word. `skip`, `times` do not apply.
     CutWatches,
     /// Watches stay open and silent as long as the rule is there; events are late then, not lost. `skip`, `times` do not apply.
     StallWatches,
+}
+
+impl Effect {
+    /// Whether it is about what goes on inside of open watches, not about requests.
+    fn is_of_watches(&self) -> bool {
+        match self {
+            Self::LoseEvents
+            | Self::DelayEvents(_)
+            | Self::MergeEvents(_)
+            | Self::ExpireWatches
+            | Self::CutWatches
+            | Self::StallWatches => true,
+            Self::Status { .. }
+            | Self::Latency(_)
+            | Self::Hang
+            | Self::DropBefore
+            | Self::DropAfter
+            | Self::Stale(_) => false,
+        }
+    }
 }
 
 /// Which requests are hit, and how. What is `None` matches anything.
@@ -86,12 +123,19 @@ impl Rule {
     }
 
     fn matches(&self, target: &Target) -> bool {
+        self.matches_but_name(target) && self.matches_name(&target.name)
+    }
+
+    fn matches_but_name(&self, target: &Target) -> bool {
         let agrees =
             |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
         self.verb.is_none_or(|verb| verb == target.verb)
             && agrees(&self.resource, &target.resource)
             && agrees(&self.subresource, &target.subresource)
-            && agrees(&self.name, &target.name)
+    }
+
+    fn matches_name(&self, name: &str) -> bool {
+        self.name.as_deref().is_none_or(|wanted| wanted == name)
     }
 }
 
@@ -103,6 +147,17 @@ struct Entry {
     rule: Rule,
     seen: u32,
     fired: u64,
+}
+
+impl Entry {
+    /// Counts a request or an event that matches; whether it is hit.
+    fn takes_turn(&mut self) -> bool {
+        self.seen = self.seen.saturating_add(1);
+        let turn = self.seen > self.rule.skip
+            && self.rule.times.is_none_or(|times| self.fired < u64::from(times));
+        self.fired += u64::from(turn);
+        turn
+    }
 }
 
 /// The rules of one or more wrapped services. Clones share them.
@@ -165,16 +220,9 @@ impl Faults {
     fn hit(&self, target: &Target) -> (Duration, Option<Effect>) {
         let mut delay = Duration::ZERO;
         for entry in self.rules().values_mut().filter(|entry| entry.rule.matches(target)) {
-            if matches!(entry.rule.effect, Effect::CutWatches | Effect::StallWatches) {
+            if entry.rule.effect.is_of_watches() || !entry.takes_turn() {
                 continue;
             }
-            entry.seen = entry.seen.saturating_add(1);
-            let turn = entry.seen > entry.rule.skip
-                && entry.rule.times.is_none_or(|times| entry.fired < u64::from(times));
-            if !turn {
-                continue;
-            }
-            entry.fired += 1;
             match &entry.rule.effect {
                 Effect::Latency(more) => delay += *more,
                 effect => return (delay, Some(effect.clone())),
@@ -207,7 +255,7 @@ where
         self.service.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let target = Target::of(request.method(), request.uri());
         let (delay, effect) = self.faults.hit(&target);
         let faults = self.faults.clone();
@@ -224,13 +272,11 @@ where
                 }
                 Some(Effect::Hang) => std::future::pending::<()>().await,
                 Some(Effect::DropBefore) => return Err(broken()),
-                Some(
-                    Effect::DropAfter
-                    | Effect::Latency(_)
-                    | Effect::CutWatches
-                    | Effect::StallWatches,
-                )
-                | None => {}
+                Some(Effect::Stale(revision)) => {
+                    request.extensions_mut().insert(AsOf(revision));
+                }
+                // Dropped below, or of watches.
+                Some(_) | None => {}
             }
             let response = service.call(request).await.map_err(Into::into)?;
             if effect == Some(Effect::DropAfter) {

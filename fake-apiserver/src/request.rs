@@ -50,6 +50,10 @@ pub(crate) struct Accept {
     pub(crate) beta: bool,
 }
 
+/// An extension of a request: reads show the world as it was at this revision, as a server that lags would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AsOf(pub(crate) u64);
+
 /// A request in parts.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -60,6 +64,8 @@ pub(crate) struct Request {
     pub(crate) content_type: String,
     pub(crate) body: Bytes,
     pub(crate) user_agent: Arc<str>,
+    /// Set by the faults: an older moment to read from.
+    pub(crate) as_of: Option<AsOf>,
 }
 
 impl Request {
@@ -74,6 +80,7 @@ impl Request {
             content_type,
             body,
             user_agent: text(header::USER_AGENT).into(),
+            as_of: parts.extensions.get().copied(),
         }
     }
 

@@ -143,6 +143,21 @@ impl Store {
         self.tables.get(resource)?.objects.get(key).cloned()
     }
 
+    /// An object as it was at a revision, or as far back as is known.
+    pub(crate) fn get_at(
+        &self,
+        resource: &GroupResource,
+        key: &Key,
+        revision: u64,
+    ) -> Option<Arc<Stored>> {
+        let table = self.tables.get(resource)?;
+        let later = table.log.range(table.log.partition_point(|r| r.revision <= revision)..);
+        match later.into_iter().find(|record| record.key == *key) {
+            Some(first) => first.previous.clone(),
+            None => table.objects.get(key).cloned(),
+        }
+    }
+
     /// The current objects of a kind in order of namespace and name; of one namespace, or of all.
     pub(crate) fn list<'a>(
         &'a self,

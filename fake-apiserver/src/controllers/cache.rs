@@ -12,7 +12,7 @@ use futures::future::{BoxFuture, FutureExt, join_all};
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service,
+    ConfigMap, Endpoints, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service,
     ServiceAccount,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -133,6 +133,7 @@ kinds! {
     claims: PersistentVolumeClaim,
     volumes: PersistentVolume,
     services: Service,
+    endpoints: Endpoints,
     slices: EndpointSlice,
     sets: StatefulSet,
     revisions: ControllerRevision,

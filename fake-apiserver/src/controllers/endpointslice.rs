@@ -2,7 +2,6 @@
 //!
 //! One slice a Service and IPv4 only.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service, ServicePort, ServiceSpec};
@@ -31,11 +30,11 @@ pub(super) async fn run(cluster: &Cluster) {
 async fn sync(cluster: &Cluster, known: &Snapshot, service: &Service) -> kube::Result<()> {
     let Some(spec) = &service.spec else { return Ok(()) };
     let selector = spec.selector.as_ref().filter(|selector| !selector.is_empty());
-    let Some(selector) = selector.filter(|_| service.metadata.deletion_timestamp.is_none()) else {
+    if selector.is_none() || service.metadata.deletion_timestamp.is_some() {
         return Ok(());
-    };
+    }
     let namespace = service.namespace().unwrap_or_default();
-    let wanted = slice(known, service, spec, selector);
+    let wanted = slice(known, service, spec);
     let api: Api<EndpointSlice> = Api::namespaced(cluster.client.clone(), &namespace);
     let uid = service.metadata.uid.as_deref();
     let ours = known
@@ -65,22 +64,13 @@ async fn sync(cluster: &Cluster, known: &Snapshot, service: &Service) -> kube::R
     Ok(())
 }
 
-fn slice(
-    known: &Snapshot,
-    service: &Service,
-    spec: &ServiceSpec,
-    selector: &BTreeMap<String, String>,
-) -> EndpointSlice {
+fn slice(known: &Snapshot, service: &Service, spec: &ServiceSpec) -> EndpointSlice {
     let namespace = service.namespace().unwrap_or_default();
-    let selected = |pod: &&std::sync::Arc<Pod>| {
-        selector.iter().all(|(key, value)| pod.labels().get(key) == Some(value))
-    };
     let pods: Vec<&Pod> = known
         .pods
         .within(&namespace)
-        .filter(selected)
         .map(AsRef::as_ref)
-        .filter(|pod| counts(pod))
+        .filter(|pod| selected(spec, pod) && counts(pod))
         .collect();
     let mut labels = service.metadata.labels.clone().unwrap_or_default();
     labels.insert("kubernetes.io/service-name".to_owned(), service.name_any());
@@ -115,8 +105,14 @@ fn slice(
     }
 }
 
+/// Whether a Service selects a pod.
+pub(super) fn selected(spec: &ServiceSpec, pod: &Pod) -> bool {
+    let mut wanted = spec.selector.iter().flatten();
+    wanted.all(|(key, value)| pod.labels().get(key) == Some(value))
+}
+
 /// Whether a pod can be an endpoint: it has an address, and has not ended.
-fn counts(pod: &Pod) -> bool {
+pub(super) fn counts(pod: &Pod) -> bool {
     let addressed =
         pod.status.as_ref().is_some_and(|s| s.pod_ip.as_deref().is_some_and(|ip| !ip.is_empty()));
     addressed && !matches!(phase(pod), "Succeeded" | "Failed")
@@ -149,7 +145,7 @@ fn endpoint(service: &Service, spec: &ServiceSpec, pod: &Pod) -> Option<Endpoint
 }
 
 /// The port a Service's port leads to, in pods like this one.
-fn endpoint_port(port: &ServicePort, pod: &Pod) -> Option<EndpointPort> {
+pub(super) fn endpoint_port(port: &ServicePort, pod: &Pod) -> Option<EndpointPort> {
     let number = match &port.target_port {
         None => port.port,
         Some(IntOrString::Int(number)) => *number,

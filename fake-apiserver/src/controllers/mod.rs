@@ -2,6 +2,7 @@
 
 mod cache;
 mod disruption;
+mod endpoints;
 mod endpointslice;
 mod garbage;
 mod namespace;
@@ -24,7 +25,9 @@ use crate::named::named;
 pub enum Controller {
     /// Counts what disruption budgets allow.
     Disruption,
-    /// Keeps the endpoints of Services.
+    /// Keeps the `Endpoints` of Services, the old form of their slices.
+    Endpoints,
+    /// Keeps the endpoint slices of Services.
     EndpointSlice,
     /// Deletes what nobody owns any more.
     Garbage,
@@ -44,8 +47,9 @@ pub enum Controller {
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Disruption,
+        Self::Endpoints,
         Self::EndpointSlice,
         Self::Garbage,
         Self::Namespace,
@@ -59,6 +63,7 @@ impl Controller {
     fn run(self, cluster: &Cluster) -> BoxFuture<'_, ()> {
         match self {
             Self::Disruption => disruption::run(cluster).boxed(),
+            Self::Endpoints => endpoints::run(cluster).boxed(),
             Self::EndpointSlice => endpointslice::run(cluster).boxed(),
             Self::Garbage => garbage::run(cluster).boxed(),
             Self::Namespace => namespace::run(cluster).boxed(),

@@ -1,15 +1,18 @@
-//! The body of a watch that rules can silence and end.
+//! The body of a watch that rules can silence, end and tamper with.
 
 use bytes::Bytes;
 use futures::stream;
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
+use serde_json::json;
 use tokio::sync::watch;
 use tower::BoxError;
 
+use super::events::Held;
 use super::target::Target;
 use super::{Effect, Faults, RuleId};
+use crate::refusal::Refusal;
 
 /// The body of an answer.
 pub type FaultyBody = UnsyncBoxBody<Bytes, BoxError>;
@@ -20,7 +23,9 @@ struct Watched<B> {
     target: Target,
     /// The newest rule when the watch was opened.
     opened: RuleId,
-    body: std::pin::Pin<Box<B>>,
+    held: Held,
+    /// What the server still sends; `None` once it ended the watch, or a rule did.
+    body: Option<std::pin::Pin<Box<B>>>,
 }
 
 /// What the rules want of an open watch.
@@ -28,20 +33,25 @@ enum Wish {
     Pass,
     Silence,
     End,
+    /// End it with 410.
+    Expire,
 }
 
 impl Faults {
     fn wish(&self, target: &Target, opened: RuleId) -> Wish {
         let mut wish = Wish::Pass;
         for (id, entry) in self.rules().iter_mut().filter(|(_, entry)| entry.rule.matches(target)) {
-            match entry.rule.effect {
-                Effect::CutWatches if *id > opened => {
-                    entry.fired += 1;
-                    return Wish::End;
+            let end = match entry.rule.effect {
+                Effect::CutWatches if *id > opened => Wish::End,
+                Effect::ExpireWatches if *id > opened => Wish::Expire,
+                Effect::StallWatches => {
+                    wish = Wish::Silence;
+                    continue;
                 }
-                Effect::StallWatches => wish = Wish::Silence,
-                _ => {}
-            }
+                _ => continue,
+            };
+            entry.fired += 1;
+            return end;
         }
         wish
     }
@@ -55,7 +65,8 @@ where
 {
     let mut newest = faults.newest.subscribe();
     let opened = RuleId(*newest.borrow_and_update());
-    let watched = Watched { faults, newest, target, opened, body: Box::pin(body) };
+    let (held, body) = (Held::default(), Some(Box::pin(body)));
+    let watched = Watched { faults, newest, target, opened, held, body };
     StreamBody::new(stream::unfold(watched, next)).boxed_unsync()
 }
 
@@ -65,19 +76,59 @@ where
     B::Error: Into<BoxError>,
 {
     loop {
+        let open = watched.body.is_some();
         let silent = match watched.faults.wish(&watched.target, watched.opened) {
             Wish::End => return None,
+            Wish::Expire if open => {
+                watched.body = None;
+                watched.held = Held::default();
+                return Some((Ok(Frame::data(gone())), watched));
+            }
+            Wish::Expire => return None,
             Wish::Silence => true,
             Wish::Pass => false,
+        };
+        if !silent {
+            if let Some(bytes) = watched.held.pop() {
+                return Some((Ok(Frame::data(bytes)), watched));
+            }
+            if !open && watched.held.due().is_none() {
+                return None;
+            }
+        }
+        let due = watched.held.due().filter(|_| !silent);
+        let frame = async {
+            match &mut watched.body {
+                Some(body) if !silent => body.frame().await,
+                _ => std::future::pending().await,
+            }
         };
         tokio::select! {
             biased;
             // `watched.faults` holds the sender: this cannot fail.
             _ = watched.newest.changed() => {}
-            frame = watched.body.frame(), if !silent => {
-                let frame = frame?.map_err(Into::into);
-                return Some((frame, watched));
+            () = until(due) => {}
+            frame = frame => match frame {
+                None => watched.body = None,
+                Some(Err(error)) => return Some((Err(error.into()), watched)),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => watched.held.take(&watched.faults, &watched.target, bytes),
+                    Err(trailers) => return Some((Ok(trailers), watched)),
+                },
             }
         }
     }
+}
+
+async fn until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The event that ends a watch whose version is no longer known.
+fn gone() -> Bytes {
+    let status = Refusal::expired("too old resource version: injected").status();
+    Bytes::from(format!("{}\n", json!({ "type": "ERROR", "object": status })))
 }

@@ -61,6 +61,15 @@ impl Options {
         Self::check(body, json::int(body, &["gracePeriodSeconds"]), policy, None, dry_run)
     }
 
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// The same once the version was checked, and the object written since.
+    pub(super) fn without_version(self) -> Self {
+        Self { version: None, ..self }
+    }
+
     fn check(
         body: &Value,
         grace: Option<i64>,
@@ -223,7 +232,7 @@ pub(super) fn remove(
     Ok(Outcome::Gone(gone.map_or(old, |stored| body::view(&stored, &resource))))
 }
 
-fn check_preconditions(
+pub(super) fn check_preconditions(
     resource: &Resource,
     name: &str,
     old: &Value,

@@ -1,10 +1,12 @@
 //! What a request does: routing to one function a verb, and what all verbs share.
 
+mod binding;
 mod body;
 mod create;
 mod delete;
+mod eviction;
 mod read;
-mod subresources;
+mod scale;
 mod update;
 mod watch;
 
@@ -22,6 +24,7 @@ use crate::request::{Request, ResourcePath, Target};
 use crate::respond::Reply;
 use crate::state::State;
 use crate::store::{Author, Key};
+use crate::strategy;
 
 pub(crate) use self::watch::Watch;
 
@@ -188,7 +191,11 @@ fn unknown_resource(state: &State, path: &ResourcePath) -> Refusal {
 }
 
 fn with_deprecation(call: &Call<'_>, mut reply: Reply) -> Reply {
-    if let Some(warning) = call.resource.custom().and_then(|custom| custom.deprecation.clone()) {
+    let warning = match call.resource.custom() {
+        Some(custom) => custom.deprecation.clone(),
+        None => strategy::deprecation(&call.resource).map(str::to_owned),
+    };
+    if let Some(warning) = warning {
         reply.warnings.insert(0, warning);
     }
     reply
@@ -220,10 +227,17 @@ fn on_subresource(
             update::put(state, call)
         }
         (Some("status" | "resize" | "ephemeralcontainers"), "patch") => update::patch(state, call),
-        (Some("scale"), _) => subresources::scale(state, call),
-        (Some("binding"), _) => subresources::bind(state, call),
-        (Some("eviction"), _) => subresources::evict(state, call),
-        _ => Err(Refusal::internal("this subresource needs a node, which a fake cluster has not")),
+        (Some("scale"), _) => scale::scale(state, call),
+        (Some("binding"), _) => binding::bind(state, call),
+        (Some("eviction"), _) => eviction::evict(state, call),
+        (name, _) => {
+            let name = name.unwrap_or_default();
+            let why = format!(
+                "the fake cluster does not serve {}/{name}: no container really runs in it",
+                call.resource.plural
+            );
+            Err(Refusal::internal(why))
+        }
     };
     reply.map(Answer::Reply)
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Call, body};
 use crate::refusal::{Cause, Named, Refusal};
-use crate::request::{Accept, Form, Wanted, negotiate};
+use crate::request::{Accept, AsOf, Form, Wanted, negotiate};
 use crate::respond::Reply;
 use crate::selector::Selector;
 use crate::state::State;
@@ -21,9 +21,14 @@ pub(super) fn get(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
     if let Some(asked) = asked.filter(|asked| *asked > state.store.revision()) {
         return Err(Refusal::too_large_version(asked, state.store.revision()));
     }
-    let stored = call.get(state)?;
-    let as_stored = json::text(&stored.value, &["apiVersion"]) == call.resource.api_version();
-    if as_stored && accept.form == Form::Object {
+    let stored = match call.request.as_of {
+        Some(AsOf(then)) => state
+            .store
+            .get_at(&call.resource.id, &call.key(), then)
+            .ok_or_else(|| call.not_found())?,
+        None => call.get(state)?,
+    };
+    if body::is_as_stored(&stored, &call.resource) && accept.form == Form::Object {
         return Ok(Reply::bytes(200, stored.bytes().clone()));
     }
     reply(call, 200, &body::view(&stored, &call.resource), Vec::new())
@@ -207,7 +212,10 @@ pub(super) fn list(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
             &[cause],
         ));
     }
-    let options = list_options(state, call)?;
+    let mut options = list_options(state, call)?;
+    if let Some(AsOf(then)) = call.request.as_of {
+        options.at = Some(options.at.map_or(then, |at| at.min(then)));
+    }
     let namespace = call.path.namespace.as_deref();
     let revision = options.at.unwrap_or_else(|| state.store.revision());
     let past = options.at.map(|at| state.store.list_at(&call.resource.id, at));

@@ -4,7 +4,10 @@ use fake_apiserver::faults::{Effect, Faults, Rule, Verb};
 use fake_apiserver::{ApiServer, Options};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{PostParams, WatchEvent, WatchParams};
+use kube::api::{
+    DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
+};
+use kube::runtime::WatchStreamExt;
 use kube::{Api, Client};
 use tokio::time::{Instant, timeout};
 
@@ -86,4 +89,94 @@ async fn watches_fall_silent_and_end() {
     assert_eq!(faults.fired(cut), 1);
     let mut again = api.watch(&WatchParams::default().timeout(200), "0").await.unwrap().boxed();
     assert!(matches!(again.next().await.unwrap().unwrap(), WatchEvent::Added(_)));
+}
+
+/// The next event of a watch, within a minute: its type, name and label `n`.
+async fn told(
+    events: &mut (impl futures::Stream<Item = kube::Result<WatchEvent<ConfigMap>>> + Unpin),
+) -> Option<String> {
+    let event = timeout(Duration::from_secs(60), events.next()).await.ok()??;
+    let (kind, map) = match event.unwrap() {
+        WatchEvent::Added(map) => ("added", map),
+        WatchEvent::Modified(map) => ("modified", map),
+        WatchEvent::Deleted(map) => ("deleted", map),
+        WatchEvent::Bookmark(_) => return Some("bookmark".to_owned()),
+        WatchEvent::Error(status) => return Some(format!("error {}", status.code)),
+    };
+    let number = map.metadata.labels.and_then(|labels| labels.get("n").cloned());
+    Some(format!("{kind} {} {}", map.metadata.name?, number.unwrap_or_default()))
+}
+
+async fn number(api: &Api<ConfigMap>, name: &str, n: u32) {
+    let patch = serde_json::json!({"metadata": {"labels": {"n": n.to_string()}}});
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_lag_behind() {
+    let (server, faults, api) = faulty();
+    api.create(&PostParams::default(), &map("a")).await.unwrap();
+    api.create(&PostParams::default(), &map("b")).await.unwrap();
+    let then = server.revision();
+    let stale = faults.add(Rule::always(Effect::Stale(then)));
+    number(&api, "a", 1).await;
+    api.delete("b", &DeleteParams::default()).await.unwrap();
+    api.create(&PostParams::default(), &map("c")).await.unwrap();
+    assert!(api.get("a").await.unwrap().metadata.labels.is_none());
+    assert!(api.get_opt("b").await.unwrap().is_some());
+    assert!(api.get_opt("c").await.unwrap().is_none());
+    let list = api.list(&ListParams::default()).await.unwrap();
+    assert_eq!(list.metadata.resource_version, Some(then.to_string()));
+    assert_eq!(list.items.len(), 2);
+    faults.remove(stale);
+    assert!(api.get("a").await.unwrap().metadata.labels.is_some());
+    assert!(api.get_opt("b").await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_lost_late_or_merged() {
+    let (_, faults, api) = faulty();
+    let mut events = api.watch(&WatchParams::default(), "0").await.unwrap().boxed();
+    let lost = Rule { name: Some("a".into()), times: Some(1), ..Rule::always(Effect::LoseEvents) };
+    let lost = faults.add(lost);
+    for name in ["a", "b"] {
+        api.create(&PostParams::default(), &map(name)).await.unwrap();
+    }
+    number(&api, "a", 1).await;
+    assert_eq!(told(&mut events).await.unwrap(), "added b ");
+    assert_eq!(told(&mut events).await.unwrap(), "modified a 1");
+    assert_eq!(faults.fired(lost), 1);
+    faults.clear();
+
+    faults.add(Rule::always(Effect::DelayEvents(Duration::from_secs(5))));
+    let start = Instant::now();
+    number(&api, "a", 2).await;
+    assert_eq!(told(&mut events).await.unwrap(), "modified a 2");
+    assert_eq!(start.elapsed().as_secs(), 5);
+    faults.clear();
+
+    faults.add(Rule::always(Effect::MergeEvents(Duration::from_secs(5))));
+    number(&api, "a", 3).await;
+    number(&api, "b", 4).await;
+    api.delete("a", &DeleteParams::default()).await.unwrap();
+    api.create(&PostParams::default(), &map("a")).await.unwrap();
+    assert_eq!(told(&mut events).await.unwrap(), "modified b 4");
+    assert_eq!(told(&mut events).await.unwrap(), "modified a ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn watches_expire_and_a_reflector_lists_again() {
+    let (_, faults, api) = faulty();
+    let (reader, writer) = kube::runtime::reflector::store();
+    let watched = kube::runtime::watcher(api.clone(), kube::runtime::watcher::Config::default());
+    let reflected = kube::runtime::reflector(writer, watched).default_backoff();
+    tokio::spawn(reflected.for_each(|_| async {}));
+    reader.wait_until_ready().await.unwrap();
+    faults.add(Rule { times: Some(1), ..Rule::always(Effect::LoseEvents) });
+    api.create(&PostParams::default(), &map("a")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(reader.is_empty(), "the event was not lost");
+    faults.add(Rule::always(Effect::ExpireWatches));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(reader.len(), 1, "nothing was listed again");
 }

@@ -255,11 +255,20 @@ pub struct ApiMisbehaves {
     /// A resource, such as `pods`. Default: all.
     #[serde(default)]
     pub resource: Option<String>,
+    /// A subresource, such as `status`. Default: all, and none.
+    #[serde(default)]
+    pub subresource: Option<String>,
+    /// The name of an object; of events, that of the object they are about. Default: all.
+    #[serde(default)]
+    pub name: Option<String>,
     /// What it does.
     pub does: ApiFault,
     /// How often. Default: until it is ended.
     #[serde(default)]
     pub times: Option<u32>,
+    /// Lets so many requests, or events, pass first.
+    #[serde(default)]
+    pub after: u32,
     /// Ends by itself after so long.
     #[serde(default)]
     pub until: Option<Span>,
@@ -279,8 +288,20 @@ pub enum ApiFault {
     LoseRequest,
     /// Does it, and breaks the connection.
     LoseReply,
+    /// Reads and lists show the world as it is now, whatever happens from here on.
+    Stale,
     /// Ends watches that are open.
     CutWatches,
+    /// Ends watches that are open with 410: what is missed has to be listed again.
+    ExpireWatches,
+    /// Watches stay open and say nothing; what they did not say comes when this ends.
+    SilenceWatches,
+    /// Watches lose events for good.
+    LoseEvents,
+    /// Events come so much later. Of one resource only: events of others overtake them.
+    DelayEvents(Span),
+    /// Events are held back for so long, and only the sum of those about one object is told.
+    MergeEvents(Span),
 }
 
 /// A direction of the network.

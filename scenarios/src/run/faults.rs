@@ -155,18 +155,7 @@ impl Player<'_> {
     }
 
     fn api(&self, law: &str, misbehaves: &ApiMisbehaves) -> Result {
-        let effect = match &misbehaves.does {
-            ApiFault::Status(code) => Effect::Status {
-                code: *code,
-                reason: if *code == 409 { "Conflict" } else { "InternalError" }.into(),
-                message: "injected by the scenario".into(),
-            },
-            ApiFault::Slow(Span(by)) => Effect::Latency(*by),
-            ApiFault::Hang => Effect::Hang,
-            ApiFault::LoseRequest => Effect::DropBefore,
-            ApiFault::LoseReply => Effect::DropAfter,
-            ApiFault::CutWatches => Effect::CutWatches,
-        };
+        let effect = self.api_effect(&misbehaves.does);
         use faults::Verb;
         let verbs: Vec<Option<Verb>> = match misbehaves.verb.as_deref() {
             None => vec![None],
@@ -193,6 +182,9 @@ impl Player<'_> {
             let mut rule = faults::Rule::always(effect.clone());
             rule.verb = verb;
             rule.resource.clone_from(&misbehaves.resource);
+            rule.subresource.clone_from(&misbehaves.subresource);
+            rule.name.clone_from(&misbehaves.name);
+            rule.skip = misbehaves.after;
             rule.times = misbehaves.times;
             let id = self.world.faults.add(rule);
             self.later(misbehaves.until, move |world| {
@@ -200,6 +192,27 @@ impl Player<'_> {
             });
         }
         Ok(())
+    }
+
+    fn api_effect(&self, does: &ApiFault) -> Effect {
+        match does {
+            ApiFault::Status(code) => Effect::Status {
+                code: *code,
+                reason: reason_of(*code).into(),
+                message: "injected by the scenario".into(),
+            },
+            ApiFault::Slow(Span(by)) => Effect::Latency(*by),
+            ApiFault::Hang => Effect::Hang,
+            ApiFault::LoseRequest => Effect::DropBefore,
+            ApiFault::LoseReply => Effect::DropAfter,
+            ApiFault::Stale => Effect::Stale(self.world.api.revision()),
+            ApiFault::CutWatches => Effect::CutWatches,
+            ApiFault::ExpireWatches => Effect::ExpireWatches,
+            ApiFault::SilenceWatches => Effect::StallWatches,
+            ApiFault::LoseEvents => Effect::LoseEvents,
+            ApiFault::DelayEvents(Span(by)) => Effect::DelayEvents(*by),
+            ApiFault::MergeEvents(Span(by)) => Effect::MergeEvents(*by),
+        }
     }
 
     fn cut(&self, link: &Link) -> Result {
@@ -266,6 +279,21 @@ impl Player<'_> {
         self.say("a new operator starts".into());
         self.world.start_operator();
         Ok(())
+    }
+}
+
+/// The reason that a real API server gives with a status.
+fn reason_of(code: u16) -> &'static str {
+    match code {
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "NotFound",
+        409 => "Conflict",
+        410 => "Expired",
+        429 => "TooManyRequests",
+        503 => "ServiceUnavailable",
+        504 => "Timeout",
+        _ => "InternalError",
     }
 }
 
