@@ -16,6 +16,7 @@
 //! ```
 
 mod apply;
+pub mod conformance;
 pub mod controllers;
 mod crd;
 mod discovery;

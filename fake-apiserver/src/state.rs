@@ -25,6 +25,10 @@ pub struct Stats {
 pub(crate) struct Seeds(u64);
 
 impl Seeds {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -76,7 +80,7 @@ impl State {
         let mut state = Self {
             store: Store::new(),
             registry: Registry::default(),
-            seeds: Seeds(seed),
+            seeds: Seeds::new(seed),
             stats: Stats::default(),
             clock,
             next_address: 1,
