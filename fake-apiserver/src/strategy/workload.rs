@@ -23,7 +23,7 @@ pub(crate) fn apply_defaults(value: &mut Value, kind: &str) {
         "Deployment" => default_deployment(spec),
         "DaemonSet" => default_daemon_set(spec),
         "ReplicaSet" | "ReplicationController" => {
-            json::default_to(json::as_object(spec), "replicas", 1)
+            json::default_to(json::as_object(spec), "replicas", 1);
         }
         "Job" => default_job(spec),
         "CronJob" => {
