@@ -1,6 +1,11 @@
 //! Custom kinds: from a `CustomResourceDefinition` to served resources.
 //!
-//! Owns reading a definition, its `status`, and what else follows from one being stored or removed.
+//! Owns reading and checking a definition; what follows from one being stored or removed is in `settle`.
+
+mod check;
+mod openapi;
+mod settle;
+mod structural;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,11 +13,15 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::json;
-use crate::refusal::Cause;
 use crate::registry::{Family, Resource, Subresource, group_version};
-use crate::schema::{Schema, Shape};
-use crate::state::{State, time};
-use crate::store::{Author, GroupResource, Key};
+use crate::schema::{Schema, Shape, defaulting, pruning};
+use crate::state::State;
+use crate::store::{GroupResource, Key};
+
+pub(crate) use self::settle::{CLEANUP, after_object, initial_status, note_stored_version, settle};
+use self::settle::{identity, is_established, is_going};
+
+pub(crate) use self::check::faults;
 
 /// A printer column.
 #[derive(Debug, Clone)]
@@ -38,7 +47,17 @@ pub(crate) struct Custom {
     pub(crate) schema: Schema,
     /// The schema with that of the metadata of every object, for field ownership.
     pub(crate) tracked: Schema,
+    /// The schema of the version that objects are stored in.
+    pub(crate) storage_schema: Arc<Schema>,
+    /// Whether that one has defaults.
+    pub(crate) has_defaults: bool,
     pub(crate) has_rules: bool,
+    /// Whether whole objects can be within an object.
+    pub(crate) has_embedded: bool,
+    /// The definition is going away: nothing new is made.
+    pub(crate) terminating: bool,
+    /// Which state of which definition this was read from.
+    pub(crate) source: String,
     pub(crate) status_subresource: bool,
     pub(crate) scale: Option<ScalePaths>,
     pub(crate) columns: Vec<Column>,
@@ -60,17 +79,22 @@ pub(crate) fn resources(definition: &Value) -> Vec<Resource> {
     let kind = text(&["spec", "names", "kind"]);
     let id = Arc::new(GroupResource { group: group.clone(), resource: plural.clone() });
     let versions = json::list(definition, &["spec", "versions"]);
-    let storage_version = versions
+    let stored = versions
         .iter()
         .find(|version| json::at(version, &["storage"]) == Some(&Value::Bool(true)))
-        .map(|version| json::text(version, &["name"]).to_owned())
-        .unwrap_or_default();
+        .unwrap_or(&Value::Null);
+    let storage = Storage {
+        version: json::text(stored, &["name"]).to_owned(),
+        schema: Arc::new(read_schema(stored)),
+        terminating: is_going(definition),
+        source: source(definition),
+    };
     versions
         .iter()
         .filter(|version| json::at(version, &["served"]) == Some(&Value::Bool(true)))
         .map(|version| {
             let name = json::text(version, &["name"]);
-            let mut custom = read_version(version, &group, name, &kind, &storage_version);
+            let mut custom = read_version(version, &group, name, &kind, &storage);
             let better = newest_version(versions).filter(|best| *best != name);
             if let (Some(best), Some(text)) = (better, &mut custom.deprecation)
                 && json::text(version, &["deprecationWarning"]).is_empty()
@@ -117,15 +141,26 @@ pub(crate) fn written_schema(state: &State, resource: &Resource) -> Option<Value
     json::at(version, &["schema", "openAPIV3Schema"]).cloned()
 }
 
-fn read_version(
-    version: &Value,
-    group: &str,
-    name: &str,
-    kind: &str,
-    storage_version: &str,
-) -> Custom {
-    let schema =
-        json::at(version, &["schema", "openAPIV3Schema"]).map(Schema::read).unwrap_or_default();
+/// What all versions of a custom kind have in common.
+struct Storage {
+    version: String,
+    schema: Arc<Schema>,
+    terminating: bool,
+    source: String,
+}
+
+/// What tells a definition, and a state of its spec, from others.
+fn source(definition: &Value) -> String {
+    let metadata = |key: &str| json::at(definition, &["metadata", key]).unwrap_or(&Value::Null);
+    format!("{} {} {}", metadata("uid"), metadata("generation"), is_going(definition))
+}
+
+fn read_schema(version: &Value) -> Schema {
+    json::at(version, &["schema", "openAPIV3Schema"]).map(Schema::read).unwrap_or_default()
+}
+
+fn read_version(version: &Value, group: &str, name: &str, kind: &str, storage: &Storage) -> Custom {
+    let schema = read_schema(version);
     let path = |key: &str| -> Option<Vec<String>> {
         let path = json::text(version, &["subresources", "scale", key]);
         (!path.is_empty())
@@ -148,7 +183,12 @@ fn read_version(
         json::at(version, &["deprecationWarning"]).and_then(Value::as_str).map(str::to_owned);
     Custom {
         tracked: with_metadata(&schema),
+        storage_schema: storage.schema.clone(),
+        has_defaults: defaulting::has_defaults(&storage.schema),
         has_rules: crate::schema::cel::has_rules(&schema),
+        has_embedded: pruning::has_embedded(&schema),
+        terminating: storage.terminating,
+        source: storage.source.clone(),
         schema,
         status_subresource: json::at(version, &["subresources", "status"]).is_some(),
         scale,
@@ -157,7 +197,7 @@ fn read_version(
             .iter()
             .map(|field| json::text(field, &["jsonPath"]).trim_start_matches('.').to_owned())
             .collect(),
-        storage_version: storage_version.to_owned(),
+        storage_version: storage.version.clone(),
         deprecation: deprecated.then(|| {
             warning
                 .unwrap_or_else(|| format!("{} {kind} is deprecated", group_version(group, name)))
@@ -224,256 +264,4 @@ pub(crate) fn default_definition(definition: &mut Value) {
     if json::at(definition, &["spec", "conversion"]).is_none() {
         json::put(definition, &["spec", "conversion"], json!({"strategy": "None"}));
     }
-}
-
-/// The finalizer that keeps a definition until its objects are gone.
-pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
-
-/// The status of a definition that was just made.
-pub(crate) fn initial_status(definition: &mut Value) {
-    let status = json!({"acceptedNames": {"kind": "", "plural": ""}, "conditions": null, "storedVersions": []});
-    json::put(definition, &["status"], status);
-    note_stored_version(definition);
-}
-
-fn note_stored_version(definition: &mut Value) {
-    let storage = json::list(definition, &["spec", "versions"])
-        .iter()
-        .find(|version| json::at(version, &["storage"]) == Some(&Value::Bool(true)))
-        .map(|version| json::text(version, &["name"]).to_owned());
-    let mut stored = strings(definition, &["status", "storedVersions"]);
-    if let Some(storage) = storage.filter(|name| !stored.contains(name)) {
-        stored.push(storage);
-        json::put(definition, &["status", "storedVersions"], stored.into());
-    }
-}
-
-/// Brings what is served in line with the stored definitions, and tells so in their status.
-///
-/// On a real server controllers do this a moment later; here it follows each write of a definition.
-pub(crate) fn settle(state: &mut State) {
-    let id = identity();
-    let author = Author { at: state.now(), user_agent: "kube-apiserver".into() };
-    let stored: Vec<(Key, Arc<Value>)> = state
-        .store
-        .list(&id, None)
-        .map(|(key, stored)| (key.clone(), stored.value.clone()))
-        .collect();
-    for (key, definition) in stored {
-        if is_going(&definition) {
-            finish_deletion(state, &id, &key, &definition, &author);
-            continue;
-        }
-        let mut settled = (*definition).clone();
-        accept(state, &mut settled);
-        let served = if is_established(&settled) { resources(&settled) } else { Vec::new() };
-        let (group, plural) = (
-            json::text(&settled, &["spec", "group"]),
-            json::text(&settled, &["spec", "names", "plural"]),
-        );
-        state.registry.set_custom(group, plural, served);
-        if settled != *definition {
-            state.store.put(&id, key, settled, &author);
-        }
-    }
-}
-
-fn identity() -> Arc<GroupResource> {
-    Arc::new(GroupResource {
-        group: "apiextensions.k8s.io".into(),
-        resource: "customresourcedefinitions".into(),
-    })
-}
-
-fn is_going(definition: &Value) -> bool {
-    json::at(definition, &["metadata", "deletionTimestamp"]).is_some()
-}
-
-/// Lets a definition go whose last object went.
-pub(crate) fn after_object(state: &mut State, group: &str, plural: &str) {
-    let key = Key::new("", &format!("{plural}.{group}"));
-    let definition = state.store.get(&identity(), &key);
-    if definition.is_some_and(|definition| is_going(&definition.value)) {
-        settle(state);
-    }
-}
-
-/// Deletes the objects of a definition that is going away, then the definition.
-fn finish_deletion(
-    state: &mut State,
-    id: &Arc<GroupResource>,
-    key: &Key,
-    definition: &Value,
-    author: &Author,
-) {
-    let group = json::text(definition, &["spec", "group"]);
-    let plural = json::text(definition, &["spec", "names", "plural"]);
-    let objects = Arc::new(GroupResource { group: group.into(), resource: plural.into() });
-    let present: Vec<(Key, Arc<Value>)> = state
-        .store
-        .list(&objects, None)
-        .map(|(key, stored)| (key.clone(), stored.value.clone()))
-        .collect();
-    for (key, object) in present {
-        let marked = json::at(&object, &["metadata", "deletionTimestamp"]).is_some();
-        let mut last = (*object).clone();
-        if json::list(&object, &["metadata", "finalizers"]).is_empty() {
-            state.store.remove(&objects, key, last, author);
-        } else if !marked {
-            let metadata = json::metadata_mut(&mut last);
-            metadata.insert("deletionTimestamp".into(), time(author.at).into());
-            metadata.insert("deletionGracePeriodSeconds".into(), 0.into());
-            state.store.put(&objects, key, last, author);
-        }
-    }
-    let only_cleanup =
-        json::list(definition, &["metadata", "finalizers"]).iter().all(|known| known == CLEANUP);
-    if only_cleanup && state.store.list(&objects, None).next().is_none() {
-        state.registry.set_custom(group, plural, Vec::new());
-        state.store.remove(id, key.clone(), definition.clone(), author);
-        settle(state);
-    }
-}
-
-/// Works out which names of a definition are accepted, and whether it is established.
-fn accept(state: &State, definition: &mut Value) {
-    let (accepted, conflict) = accepted_names(state, definition);
-    let was = json::list(definition, &["status", "conditions"]).to_vec();
-    let now = time(state.now());
-    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
-        let before = was.iter().find(|known| json::text(known, &["type"]) == kind);
-        let since = match before {
-            Some(known) if json::text(known, &["status"]) == status => {
-                json::text(known, &["lastTransitionTime"])
-            }
-            _ => now.as_str(),
-        };
-        json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": since})
-    };
-    let established = condition(
-        "Established",
-        "True",
-        "InitialNamesAccepted",
-        "the initial names have been accepted",
-    );
-    let conditions = match &conflict {
-        None => json!([
-            condition("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
-            established
-        ]),
-        Some((reason, message)) => json!([
-            condition("NamesAccepted", "False", reason, message),
-            if is_established(definition) {
-                established
-            } else {
-                condition("Established", "False", "NotAccepted", "not all names are accepted")
-            },
-        ]),
-    };
-    json::put(definition, &["status", "conditions"], conditions);
-    json::put(definition, &["status", "acceptedNames"], accepted);
-    note_stored_version(definition);
-}
-
-/// Whether a definition is established.
-fn is_established(definition: &Value) -> bool {
-    json::list(definition, &["status", "conditions"]).iter().any(|known| {
-        json::text(known, &["type"]) == "Established" && json::text(known, &["status"]) == "True"
-    })
-}
-
-/// The names that are free, and the last conflict found.
-fn accepted_names(state: &State, definition: &Value) -> (Value, Option<(&'static str, String)>) {
-    let group = json::text(definition, &["spec", "group"]);
-    let names = json::at(definition, &["spec", "names"]).cloned().unwrap_or_default();
-    let plural = json::text(&names, &["plural"]);
-    let others: Vec<&Arc<Resource>> = state
-        .registry
-        .custom()
-        .filter(|other| other.group == group && other.plural != plural)
-        .collect();
-    let taken = |name: &str| {
-        others.iter().any(|other| {
-            other.plural == name
-                || other.singular == name
-                || other.short_names.iter().any(|short| short == name)
-        })
-    };
-    let kind_taken =
-        |kind: &str| others.iter().any(|other| other.kind == kind || other.list_kind == kind);
-    let mut accepted = names.clone();
-    let mut conflict = None;
-    for (key, reason) in [
-        ("plural", "PluralConflict"),
-        ("singular", "SingularConflict"),
-        ("kind", "KindConflict"),
-        ("listKind", "ListKindConflict"),
-    ] {
-        let name = json::text(&names, &[key]);
-        let clash =
-            if key.to_lowercase().contains("kind") { kind_taken(name) } else { taken(name) };
-        if !name.is_empty() && clash {
-            conflict = Some((reason, format!("{name:?} is already in use")));
-            if key == "kind" || key == "plural" {
-                json::put(&mut accepted, &[key], "".into());
-            } else {
-                json::take(&mut accepted, &[key]);
-            }
-        }
-    }
-    if let Some(short) = strings(&names, &["shortNames"]).into_iter().find(|short| taken(short)) {
-        conflict = Some(("ShortNamesConflict", format!("{short:?} is already in use")));
-        json::take(&mut accepted, &["shortNames"]);
-    }
-    (accepted, conflict)
-}
-
-/// The faults of a definition that can be told without compiling its schemas.
-pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let text = |path: &[&str]| json::text(definition, path);
-    let name = json::at(definition, &["metadata", "name"]).cloned().unwrap_or_default();
-    let wanted = format!("{}.{}", text(&["spec", "names", "plural"]), text(&["spec", "group"]));
-    if name != wanted {
-        causes.push(Cause::invalid(
-            "metadata.name",
-            &name,
-            "must be spec.names.plural+\".\"+spec.group",
-        ));
-    }
-    let scope = text(&["spec", "scope"]);
-    if !["Cluster", "Namespaced"].contains(&scope) {
-        causes.push(Cause::unsupported("spec.scope", &scope.into(), &["Cluster", "Namespaced"]));
-    }
-    let versions = json::list(definition, &["spec", "versions"]);
-    for (index, version) in versions.iter().enumerate() {
-        if json::at(version, &["schema", "openAPIV3Schema"]).is_none() {
-            causes.push(Cause::required(
-                format!("spec.versions[{index}].schema.openAPIV3Schema"),
-                "",
-            ));
-        }
-    }
-    let storage = versions
-        .iter()
-        .filter(|version| version.get("storage") == Some(&Value::Bool(true)))
-        .count();
-    if storage != 1 {
-        let text = "Invalid value: <any>: must have exactly one version marked as storage version"
-            .to_owned();
-        causes.push(Cause::new("FieldValueInvalid", text, "spec.versions"));
-    }
-    let Some(old) = old else { return causes };
-    for path in [
-        &["spec", "group"][..],
-        &["spec", "scope"],
-        &["spec", "names", "kind"],
-        &["spec", "names", "plural"],
-    ] {
-        let new = json::at(definition, path).unwrap_or(&Value::Null);
-        if Some(new) != json::at(old, path) && is_established(old) {
-            causes.push(Cause::invalid(path.join("."), new, "field is immutable"));
-        }
-    }
-    causes
 }

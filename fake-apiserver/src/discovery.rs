@@ -33,6 +33,9 @@ pub(crate) fn answer(state: &State, request: &Request, parts: &[String]) -> Resu
         ["apis", group, version] if state.registry.serves(group, version) => {
             Ok(resource_list(state, group, version))
         }
+        ["apis", group, _] if !state.registry.is_builtin_group(group) => {
+            Err(Refusal::page_not_found())
+        }
         ["api" | "apis", ..] => Err(Refusal::no_such_resource()),
         ["openapi", "v3"] => Ok(openapi::root(state)),
         ["openapi", "v3", "api", version] => openapi::document(state, "", version),

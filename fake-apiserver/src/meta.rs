@@ -32,10 +32,34 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
      and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used \
      for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
+const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
+     alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
+     validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+
+/// Names by which something is known in DNS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NameKind {
+    Subdomain,
+    Label1035,
+}
+
+/// Why a text is no such name.
+pub(crate) fn fault_of(kind: NameKind, text: &str) -> Option<&'static str> {
+    let (pattern, longest, too_long, why) = match kind {
+        NameKind::Subdomain => ("subdomain", 253, "must be no more than 253 bytes", SUBDOMAIN),
+        NameKind::Label1035 => ("label1035", 63, "must be no more than 63 bytes", LABEL_1035),
+    };
+    if text.len() > longest {
+        return Some(too_long);
+    }
+    (!fits(pattern, text)).then_some(why)
+}
+
 static PATTERNS: LazyLock<BTreeMap<&'static str, Regex>> = LazyLock::new(|| {
     [
         ("subdomain", r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"),
         ("label", r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
+        ("label1035", r"^[a-z]([-a-z0-9]*[a-z0-9])?$"),
         ("key", r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$"),
         ("value", r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"),
     ]

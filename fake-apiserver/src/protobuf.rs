@@ -1,106 +1,99 @@
-//! Protobuf bodies: the few kinds that `kubectl` sends in no other form (`kubectl create configmap`, `drain`).
+//! Protobuf bodies: `kubectl create` and its like send built-in kinds in no other form.
 //!
-//! A body becomes the JSON of the same object as it arrives, so nothing else in the server knows of protobuf. A kind
-//! or a field that is not in the tables is refused by whoever reads the body, never dropped.
+//! A body becomes the JSON of the same object as it arrives, so nothing else in the server knows of protobuf. The
+//! numbers of the fields are data (`openapi/protobuf.py` tells where they are from). A kind or a field that is not in
+//! them is refused by whoever reads the body, never dropped.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::schema::builtin;
 
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
+const ENVELOPE: &[u8] = b"k8s\0";
 
-/// What a field holds. Those that are not `Optional` are written even when empty, and mean nothing then.
-#[derive(Clone, Copy)]
+/// What a field holds.
+#[derive(Debug)]
 enum Kind {
     Text,
     Int,
-    OptionalInt,
-    OptionalBool,
-    Texts,
-    TextMap,
-    BytesMap,
-    Message(&'static [Field]),
-    Messages(&'static [Field]),
+    Bool,
+    Bytes,
+    /// A message around a list.
+    TextList,
+    Time,
+    MicroTime,
+    Quantity,
+    IntOrString,
+    /// JSON in bytes.
+    Raw,
+    Message(String),
 }
 
-type Field = (u64, &'static str, Kind);
-
-const OWNER: &[Field] = &[
-    (1, "kind", Kind::Text),
-    (3, "name", Kind::Text),
-    (4, "uid", Kind::Text),
-    (5, "apiVersion", Kind::Text),
-    (6, "controller", Kind::OptionalBool),
-    (7, "blockOwnerDeletion", Kind::OptionalBool),
-];
-/// A time, in which only the unset one can be read.
-const UNSET_TIME: &[Field] = &[];
-const METADATA: &[Field] = &[
-    (1, "name", Kind::Text),
-    (2, "generateName", Kind::Text),
-    (3, "namespace", Kind::Text),
-    (4, "selfLink", Kind::Text),
-    (5, "uid", Kind::Text),
-    (6, "resourceVersion", Kind::Text),
-    (7, "generation", Kind::Int),
-    (8, "creationTimestamp", Kind::Message(UNSET_TIME)),
-    (11, "labels", Kind::TextMap),
-    (12, "annotations", Kind::TextMap),
-    (13, "ownerReferences", Kind::Messages(OWNER)),
-    (14, "finalizers", Kind::Texts),
-];
-const CONFIG_MAP: &[Field] = &[
-    (1, "metadata", Kind::Message(METADATA)),
-    (2, "data", Kind::TextMap),
-    (3, "binaryData", Kind::BytesMap),
-    (4, "immutable", Kind::OptionalBool),
-];
-const SECRET: &[Field] = &[
-    (1, "metadata", Kind::Message(METADATA)),
-    (2, "data", Kind::BytesMap),
-    (3, "type", Kind::Text),
-    (4, "stringData", Kind::TextMap),
-    (5, "immutable", Kind::OptionalBool),
-];
-const NAMESPACE: &[Field] = &[
-    (1, "metadata", Kind::Message(METADATA)),
-    (2, "spec", Kind::Message(&[(1, "finalizers", Kind::Texts)])),
-    (3, "status", Kind::Message(&[(1, "phase", Kind::Text)])),
-];
-const NAMED: &[Field] = &[(1, "name", Kind::Text)];
-const SERVICE_ACCOUNT: &[Field] = &[
-    (1, "metadata", Kind::Message(METADATA)),
-    (3, "imagePullSecrets", Kind::Messages(NAMED)),
-    (4, "automountServiceAccountToken", Kind::OptionalBool),
-];
-const DELETE_OPTIONS: &[Field] = &[
-    (1, "gracePeriodSeconds", Kind::OptionalInt),
-    (
-        2,
-        "preconditions",
-        Kind::Message(&[(1, "uid", Kind::Text), (2, "resourceVersion", Kind::Text)]),
-    ),
-    (3, "orphanDependents", Kind::OptionalBool),
-    (4, "propagationPolicy", Kind::Text),
-    (5, "dryRun", Kind::Texts),
-];
-const EVICTION: &[Field] = &[
-    (1, "metadata", Kind::Message(METADATA)),
-    (2, "deleteOptions", Kind::Message(DELETE_OPTIONS)),
-];
-const ENVELOPE: &[u8] = b"k8s\0";
-
-fn fields_of(api_version: &str, kind: &str) -> Option<&'static [Field]> {
-    Some(match (api_version, kind) {
-        ("v1", "ConfigMap") => CONFIG_MAP,
-        ("v1", "Secret") => SECRET,
-        ("v1", "Namespace") => NAMESPACE,
-        ("v1", "ServiceAccount") => SERVICE_ACCOUNT,
-        ("policy/v1", "Eviction") => EVICTION,
-        (_, "DeleteOptions") => DELETE_OPTIONS,
-        _ => return None,
-    })
+#[derive(Debug, PartialEq, Eq)]
+enum Shape {
+    /// Written even when empty, and means nothing then.
+    Plain,
+    /// Written only when set, also to nothing.
+    Optional,
+    List,
+    Map,
+    /// A message whose fields stand in the object itself.
+    Inline,
 }
+
+#[derive(Debug)]
+struct Field {
+    name: String,
+    shape: Shape,
+    kind: Kind,
+}
+
+impl Field {
+    fn read(json: &Value) -> Option<Self> {
+        let text = |index: usize| json.get(index).and_then(Value::as_str);
+        let (name, kind) = (text(0)?.to_owned(), text(1)?);
+        let shapes =
+            [("*", Shape::Optional), ("[]", Shape::List), ("{}", Shape::Map), ("^", Shape::Inline)];
+        let found =
+            shapes.into_iter().find_map(|(mark, shape)| Some((kind.strip_prefix(mark)?, shape)));
+        let (kind, shape) = found.unwrap_or((kind, Shape::Plain));
+        let kind = match kind {
+            "text" => Kind::Text,
+            "int" => Kind::Int,
+            "bool" => Kind::Bool,
+            "bytes" => Kind::Bytes,
+            "list.text" => Kind::TextList,
+            "meta.Time" => Kind::Time,
+            "meta.MicroTime" => Kind::MicroTime,
+            "Quantity" => Kind::Quantity,
+            "IntOrString" => Kind::IntOrString,
+            "Raw" => Kind::Raw,
+            message => Kind::Message(message.to_owned()),
+        };
+        Some(Self { name, shape, kind })
+    }
+}
+
+type Fields = BTreeMap<u64, Field>;
+
+static MESSAGES: LazyLock<BTreeMap<String, Fields>> = LazyLock::new(|| {
+    let recorded = builtin::unpack(include_bytes!("../openapi/protobuf.json.gz"));
+    let messages = recorded.as_object().into_iter().flatten();
+    messages
+        .map(|(name, fields)| {
+            let fields = fields.as_object().into_iter().flatten();
+            let fields = fields
+                .filter_map(|(number, json)| Some((number.parse().ok()?, Field::read(json)?)));
+            (name.clone(), fields.collect())
+        })
+        .collect()
+});
 
 /// The object in an enveloped body; `None` if it is malformed, or has a kind or field that is not known here.
 pub(crate) fn decode(body: &[u8]) -> Option<Value> {
@@ -120,8 +113,12 @@ pub(crate) fn decode(body: &[u8]) -> Option<Value> {
             _ => {}
         }
     }
+    let message_name = match kind.as_str() {
+        "DeleteOptions" => "meta.DeleteOptions".to_owned(),
+        kind => format!("{api_version}.{kind}"),
+    };
     // Without an object it was cut short.
-    let mut object = message(raw?, fields_of(&api_version, &kind)?)?;
+    let mut object = message(raw?, &message_name)?;
     object.insert("apiVersion".into(), api_version.into());
     object.insert("kind".into(), kind.into());
     Some(Value::Object(object))
@@ -169,46 +166,104 @@ fn string(bytes: &[u8]) -> Option<String> {
     std::str::from_utf8(bytes).ok().map(str::to_owned)
 }
 
-fn message(bytes: &[u8], fields: &[Field]) -> Option<Map<String, Value>> {
+fn message(bytes: &[u8], name: &str) -> Option<Map<String, Value>> {
+    let fields = MESSAGES.get(name)?;
     let mut object = Map::new();
     for (number, wire) in parts(bytes)? {
-        let (_, name, kind) = fields.iter().find(|(known, _, _)| *known == number)?;
-        match (*kind, wire) {
-            (Kind::Text, Wire::Bytes(text)) => {
-                let text = string(text)?;
-                if !text.is_empty() {
-                    object.insert((*name).into(), text.into());
+        let field = fields.get(&number)?;
+        let name = field.name.as_str();
+        match field.shape {
+            Shape::List => append(&mut object, name, value(&field.kind, &wire)?)?,
+            Shape::Map => {
+                let Wire::Bytes(entry) = wire else { return None };
+                let (key, element) = map_entry(entry)?;
+                insert(&mut object, name, key, value(&field.kind, &Wire::Bytes(element))?)?;
+            }
+            Shape::Inline => {
+                let Value::Object(inner) = value(&field.kind, &wire)? else { return None };
+                object.extend(inner);
+            }
+            Shape::Optional | Shape::Plain => {
+                let value = value(&field.kind, &wire)?;
+                if !value.is_null() && (field.shape == Shape::Optional || !is_empty(&value)) {
+                    object.insert(name.into(), value);
                 }
             }
-            (Kind::Int, Wire::Number(0)) => {}
-            (Kind::Int | Kind::OptionalInt, Wire::Number(value)) => {
-                object.insert((*name).into(), value.cast_signed().into());
-            }
-            (Kind::OptionalBool, Wire::Number(value)) => {
-                object.insert((*name).into(), (value != 0).into());
-            }
-            (Kind::Texts, Wire::Bytes(text)) => append(&mut object, name, string(text)?.into())?,
-            (Kind::Messages(fields), Wire::Bytes(element)) => {
-                append(&mut object, name, message(element, fields)?.into())?;
-            }
-            (Kind::Message(fields), Wire::Bytes(inner)) => {
-                let inner = message(inner, fields)?;
-                if !inner.is_empty() {
-                    object.insert((*name).into(), inner.into());
-                }
-            }
-            (Kind::TextMap, Wire::Bytes(entry)) => {
-                let (key, value) = map_entry(entry)?;
-                insert(&mut object, name, key, string(value)?.into())?;
-            }
-            (Kind::BytesMap, Wire::Bytes(entry)) => {
-                let (key, value) = map_entry(entry)?;
-                insert(&mut object, name, key, STANDARD.encode(value).into())?;
-            }
-            _ => return None,
         }
     }
     Some(object)
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+    }
+}
+
+/// What one occurrence of a field says; null is a time that is not set.
+fn value(kind: &Kind, wire: &Wire<'_>) -> Option<Value> {
+    Some(match (kind, wire) {
+        (Kind::Int, Wire::Number(number)) => number.cast_signed().into(),
+        (Kind::Bool, Wire::Number(number)) => (*number != 0).into(),
+        (Kind::Text, Wire::Bytes(text)) => string(text)?.into(),
+        (Kind::Bytes, Wire::Bytes(bytes)) => STANDARD.encode(bytes).into(),
+        (Kind::Message(name), Wire::Bytes(inner)) => message(inner, name)?.into(),
+        (Kind::Quantity, Wire::Bytes(inner)) => match parts(inner)?.as_slice() {
+            [(1, Wire::Bytes(text))] => string(text)?.into(),
+            _ => return None,
+        },
+        (Kind::Raw, Wire::Bytes(inner)) => match parts(inner)?.as_slice() {
+            [(1, Wire::Bytes(json))] => serde_json::from_slice(json).ok()?,
+            _ => return None,
+        },
+        (Kind::TextList, Wire::Bytes(inner)) => {
+            let texts = parts(inner)?.into_iter().map(|part| match part {
+                (1, Wire::Bytes(text)) => string(text).map(Value::from),
+                _ => None,
+            });
+            Value::Array(texts.collect::<Option<_>>()?)
+        }
+        (Kind::IntOrString, Wire::Bytes(inner)) => int_or_string(inner)?,
+        (Kind::Time, Wire::Bytes(inner)) => {
+            time(inner)?.map_or(Value::Null, |at| crate::state::time(at).into())
+        }
+        (Kind::MicroTime, Wire::Bytes(inner)) => {
+            time(inner)?.map_or(Value::Null, |at| format!("{at:.6}").into())
+        }
+        _ => return None,
+    })
+}
+
+fn int_or_string(bytes: &[u8]) -> Option<Value> {
+    let (mut is_text, mut number, mut text) = (false, 0, String::new());
+    for part in parts(bytes)? {
+        match part {
+            (1, Wire::Number(kind)) => is_text = kind == 1,
+            (2, Wire::Number(value)) => number = value.cast_signed(),
+            (3, Wire::Bytes(value)) => text = string(value)?,
+            _ => return None,
+        }
+    }
+    Some(if is_text { json!(text) } else { json!(number) })
+}
+
+/// A moment; `None` within if it is not set.
+fn time(bytes: &[u8]) -> Option<Option<Timestamp>> {
+    let (mut seconds, mut nanos) = (0, 0);
+    for part in parts(bytes)? {
+        match part {
+            (1, Wire::Number(value)) => seconds = value.cast_signed(),
+            (2, Wire::Number(value)) => nanos = i32::try_from(value).ok()?,
+            _ => return None,
+        }
+    }
+    // The unset time of Go is the first second of the year one, and is written as nothing.
+    if bytes.is_empty() { Some(None) } else { Timestamp::new(seconds, nanos).ok().map(Some) }
 }
 
 fn map_entry(entry: &[u8]) -> Option<(String, &[u8])> {
@@ -265,9 +320,51 @@ mod tests {
     }
 
     #[test]
+    fn fields_have_the_shapes_of_their_types() {
+        let port = field(5, &[[1 << 3, 1].to_vec(), field(3, b"web")].concat());
+        let probe = field(1, &field(2, &[field(1, b"/"), field(2, &port[2..])].concat()));
+        let limits = field(1, &[field(1, b"cpu"), field(2, &field(1, b"2"))].concat());
+        let container = [
+            field(1, b"c"),
+            vec![16 << 3 & 0x7f | 0x80, 1, 0],
+            field(8, &limits),
+            field(11, &probe),
+        ];
+        let spec = [field(2, &container.concat()), vec![4 << 3, 0], vec![11 << 3, 0]].concat();
+        let time = field(8, &[1 << 3, 60]);
+        let object = [field(1, &time), field(2, &spec), field(3, b"")].concat();
+        let want = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"creationTimestamp": "1970-01-01T00:01:00Z"},
+            "spec": {
+                "containers": [{
+                    "name": "c", "resources": {"limits": {"cpu": "2"}},
+                    "readinessProbe": {"httpGet": {"path": "/", "port": "web"}},
+                }],
+                "terminationGracePeriodSeconds": 0,
+            },
+        });
+        assert_eq!(decode(&body("v1", "Pod", &object)), Some(want));
+    }
+
+    #[test]
+    fn every_message_that_a_field_names_is_there() {
+        // Of scheduling groups only an alpha exists.
+        let absent = |name: &str| name.contains("schedulingv1alpha");
+        let named =
+            MESSAGES.values().flat_map(BTreeMap::values).filter_map(|field| match &field.kind {
+                Kind::Message(name) => Some(name.as_str()),
+                _ => None,
+            });
+        let missing: Vec<&str> =
+            named.filter(|name| !MESSAGES.contains_key(*name) && !absent(name)).collect();
+        assert_eq!(missing, Vec::<&str>::new());
+        assert!(MESSAGES.len() > 400, "{}", MESSAGES.len());
+    }
+
+    #[test]
     fn what_is_not_known_is_never_dropped() {
-        assert_eq!(decode(&body("v1", "Pod", b"")), None);
-        assert_eq!(decode(&body("v1", "Secret", &field(9, b"new"))), None);
+        assert_eq!(decode(&body("v1", "Nothing", b"")), None);
+        assert_eq!(decode(&body("v1", "Secret", &field(15, b"new"))), None);
         assert_eq!(decode(&field(1, b"no envelope")), None);
         let whole = body("v1", "ConfigMap", &field(1, &field(1, b"x")));
         assert!(decode(&whole).is_some());

@@ -77,6 +77,8 @@ pub(crate) struct Refusal {
     details: Option<Value>,
     /// Answered as plain text instead of a `Status`.
     pub(crate) plain: bool,
+    /// What was told of the request before it was refused.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The group and the plural of a kind, as errors name it (`statefulsets.apps`).
@@ -117,7 +119,13 @@ impl Refusal {
         message: impl Into<String>,
         details: Option<Value>,
     ) -> Self {
-        Self { code, reason, message: message.into(), details, plain: false }
+        Self { code, reason, message: message.into(), details, plain: false, warnings: Vec::new() }
+    }
+
+    /// The refusal with warnings.
+    pub(crate) fn warned(mut self, warnings: Vec<String>) -> Self {
+        self.warnings = warnings;
+        self
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {

@@ -48,7 +48,8 @@ impl Reply {
         }
         let status = refusal.status();
         let retry_after = status.pointer("/details/retryAfterSeconds").and_then(Value::as_u64);
-        Self { retry_after, ..Self::json(refusal.code, &status) }
+        let warnings = refusal.warnings.clone();
+        Self { retry_after, warnings, ..Self::json(refusal.code, &status) }
     }
 
     /// The same answer as YAML.

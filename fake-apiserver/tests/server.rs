@@ -221,3 +221,71 @@ async fn the_same_seed_gives_the_same_bytes() {
     assert_eq!(trace(3).await, trace(3).await);
     assert_ne!(trace(3).await, trace(4).await);
 }
+
+/// The answer to a GET of the front, as JSON.
+async fn get(server: &ApiServer, path: &str, accept: &str) -> Value {
+    let request = http::Request::get(path).header("Accept", accept);
+    let request = request.body(kube::client::Body::empty()).unwrap();
+    let mut front = server.front();
+    let response = tower::Service::call(&mut front, request).await.unwrap();
+    let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+    serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON at {path}: {body:?}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_custom_kind_is_documented() {
+    let server = server();
+    let definition = json!({
+        "metadata": {"name": "wells.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced",
+            "names": {"kind": "Well", "plural": "wells"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+                    "spec": {"type": "object", "description": "What it is to be.", "properties": {"depth": {"type": "integer"}}},
+                }}},
+            }],
+        },
+    });
+    let api = Api::<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition>::all(server.client());
+    api.create(&PostParams::default(), &of(definition)).await.unwrap();
+    let root = get(&server, "/openapi/v3", "application/json").await;
+    let url = root["paths"]["apis/example.com/v1"]["serverRelativeURL"].as_str().unwrap();
+    let document = get(&server, url, "application/json").await;
+    let kind = &document["components"]["schemas"]["com.example.v1.Well"];
+    assert_eq!(kind["properties"]["spec"]["description"], "What it is to be.");
+    let metadata = kind["properties"]["metadata"]["allOf"][0]["$ref"].as_str().unwrap();
+    assert!(document.pointer(metadata.trim_start_matches('#')).is_some(), "{metadata}");
+    let item = "/apis/example.com/v1/namespaces/{namespace}/wells/{name}";
+    let patch = &document["paths"][item]["patch"];
+    assert_eq!(patch["x-kubernetes-group-version-kind"]["kind"], "Well");
+    let parameters = patch["parameters"].as_array().unwrap();
+    assert!(parameters.iter().any(|parameter| parameter["name"] == "fieldValidation"));
+    assert!(
+        patch["requestBody"]["content"].get("application/strategic-merge-patch+json").is_none()
+    );
+    assert!(document["paths"].get(format!("{item}/status")).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn tables_show_events_by_what_they_tell() {
+    let server = server();
+    let events = Api::<k8s_openapi::api::core::v1::Event>::default_namespaced(server.client());
+    let event = json!({
+        "metadata": {"name": "e", "namespace": "default"}, "type": "Normal", "reason": "Create",
+        "message": "made it", "involvedObject": {"kind": "Pod", "name": "p", "namespace": "default"},
+        "lastTimestamp": "2025-12-31T23:59:00Z",
+    });
+    events.create(&PostParams::default(), &of(event)).await.unwrap();
+    let accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
+    let table = get(&server, "/api/v1/namespaces/default/events", accept).await;
+    let columns = table["columnDefinitions"].as_array().unwrap().iter();
+    let cells = table["rows"][0]["cells"].as_array().unwrap().iter();
+    let narrow: Vec<&Value> = columns
+        .zip(cells)
+        .filter(|(column, _)| column["priority"] == 0)
+        .map(|(_, cell)| cell)
+        .collect();
+    assert_eq!(narrow, ["60s", "Normal", "Create", "pod/p", "made it"]);
+}

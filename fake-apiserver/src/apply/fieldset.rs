@@ -271,7 +271,8 @@ pub(crate) fn element_key(item: &Value, schema: &Schema) -> String {
     }
 }
 
-fn shown(key: &str) -> String {
+/// A key of the tree as paths show it.
+pub(crate) fn shown(key: &str) -> String {
     match key.split_once(':') {
         Some(("f", field)) => format!(".{field}"),
         Some(("k", json)) => {

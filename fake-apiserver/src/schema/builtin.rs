@@ -88,10 +88,11 @@ pub(crate) fn documented() -> impl Iterator<Item = (&'static str, &'static str)>
         .map(|(group, version)| (if group == "core" { "" } else { group }, version))
 }
 
-fn unpack(bytes: &[u8]) -> Value {
+/// The JSON of a compressed archive that is part of the program.
+pub(crate) fn unpack(bytes: &[u8]) -> Value {
     let mut text = Vec::new();
     let read = flate2::read::GzDecoder::new(bytes).read_to_end(&mut text);
-    // The archives are part of the program: a test reads them all.
+    // A test reads them all.
     read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default()
 }
 

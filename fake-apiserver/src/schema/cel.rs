@@ -7,13 +7,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cel::objects::{Key, Map};
-use cel::{Context, Program, Value as Cel};
+use cel::{Context, Value as Cel};
 use serde_json::Value;
 
+use super::Schema;
 use super::rules::CelRule;
-use super::{ListKind, Schema};
+use super::validate::counterpart;
 use crate::quantity::Quantity;
 use crate::refusal::Cause;
+
+/// Where faults go.
+pub(crate) struct Findings<'a> {
+    pub(crate) causes: &'a mut Vec<Cause>,
+    /// Faults that were there before, in what an update leaves as it is.
+    pub(crate) warnings: &'a mut Vec<String>,
+}
 
 /// Checks all rules of a schema on a value. `old` is the value it replaces, if it replaces one.
 pub(crate) fn validate(
@@ -21,11 +29,14 @@ pub(crate) fn validate(
     old: Option<&Value>,
     schema: &Schema,
     path: &str,
-    causes: &mut Vec<Cause>,
+    found: &mut Findings<'_>,
 ) {
     for rule in &schema.rules.cel {
-        if let Some(cause) = check(rule, value, old, path) {
-            causes.push(cause);
+        match check(rule, value, old, path) {
+            Some(cause) if old == Some(value) && !mentions_old_self(&rule.rule) => {
+                found.warnings.push(format!("{}: {}", cause.field, cause.message));
+            }
+            cause => found.causes.extend(cause),
         }
     }
     match value {
@@ -33,14 +44,14 @@ pub(crate) fn validate(
             for (key, value) in map {
                 if let Some(field) = schema.field(key) {
                     let here = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                    validate(value, old.and_then(|old| old.get(key)), field, &here, causes);
+                    validate(value, old.and_then(|old| old.get(key)), field, &here, found);
                 }
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 let before = old.and_then(|old| counterpart(item, old, &schema.list));
-                validate(item, before, schema.element(), &format!("{path}[{index}]"), causes);
+                validate(item, before, schema.element(), &format!("{path}[{index}]"), found);
             }
         }
         _ => {}
@@ -59,14 +70,6 @@ pub(crate) fn has_rules(schema: &Schema) -> bool {
     inner || !schema.rules.cel.is_empty()
 }
 
-/// The element of the old list that an element of the new one replaces: only maps among lists have one.
-fn counterpart<'a>(item: &Value, old: &'a Value, kind: &ListKind) -> Option<&'a Value> {
-    let ListKind::Map(keys) = kind else { return None };
-    old.as_array()?
-        .iter()
-        .find(|candidate| keys.iter().all(|key| candidate.get(key) == item.get(key)))
-}
-
 fn check(rule: &CelRule, value: &Value, old: Option<&Value>, path: &str) -> Option<Cause> {
     let field = match &rule.field_path {
         Some(field) => format!("{path}{field}").trim_start_matches('.').to_owned(),
@@ -78,7 +81,7 @@ fn check(rule: &CelRule, value: &Value, old: Option<&Value>, path: &str) -> Opti
         return None;
     }
     let failed = |detail: &str| Some(Cause::invalid(field.clone(), &shown(value), detail));
-    let Ok(program) = Program::compile(&rule.rule) else {
+    let Some(program) = rule.program.of(&rule.rule) else {
         return failed(&format!("rule compile error: {}", rule.rule));
     };
     let context = context(value, old, rule.optional_old_self);
@@ -91,7 +94,7 @@ fn check(rule: &CelRule, value: &Value, old: Option<&Value>, path: &str) -> Opti
 
 fn refused(rule: &CelRule, value: &Value, context: &Context<'_, '_>, field: String) -> Cause {
     let told = rule.message_expression.as_deref().and_then(|expression| {
-        match Program::compile(expression).ok()?.execute(context) {
+        match rule.message_program.of(expression)?.execute(context) {
             Ok(Cel::String(text)) => Some(text.to_string()),
             _ => None,
         }

@@ -165,7 +165,8 @@ impl Decoder<'_> {
 
 fn omitted(key: &str, value: &Value, field: &Schema) -> bool {
     match value {
-        Value::Array(items) => items.is_empty(),
+        // An empty list of managers is a wish: to forget who owns what.
+        Value::Array(items) => items.is_empty() && key != "managedFields",
         Value::Object(map) => {
             let is_map =
                 matches!(&field.resolved().shape, Shape::Object { additional: Some(_), .. });

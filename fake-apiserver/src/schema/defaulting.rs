@@ -53,3 +53,36 @@ pub(crate) fn drop_nulls(value: &mut Value, schema: &Schema) {
         _ => {}
     }
 }
+
+/// Whether any default is anywhere in a schema.
+pub(crate) fn has_defaults(schema: &Schema) -> bool {
+    let inner = match &schema.shape {
+        Shape::List(element) => has_defaults(element),
+        Shape::Object { properties, additional } => {
+            properties.values().any(has_defaults) || additional.as_deref().is_some_and(has_defaults)
+        }
+        _ => false,
+    };
+    inner || schema.default.is_some()
+}
+
+/// Whether `fill` would change a value.
+pub(crate) fn lacks(value: &Value, schema: &Schema) -> bool {
+    match (&schema.shape, value) {
+        (Shape::Object { properties, additional }, Value::Object(map)) => {
+            let missing = properties.iter().any(|(key, field)| {
+                field.default.is_some()
+                    && map.get(key).is_none_or(|value| value.is_null() && !field.nullable)
+            });
+            missing
+                || map.iter().any(|(key, value)| {
+                    let field = properties.get(key).or(additional.as_deref());
+                    field.is_some_and(|field| lacks(value, field))
+                })
+        }
+        (Shape::List(element), Value::Array(items)) => {
+            items.iter().any(|item| lacks(item, element))
+        }
+        _ => false,
+    }
+}

@@ -5,9 +5,10 @@
 
 pub(crate) mod builtin;
 pub(crate) mod cel;
+pub(crate) mod cel_check;
 pub(crate) mod decode;
 pub(crate) mod defaulting;
-mod pattern;
+pub(crate) mod pattern;
 pub(crate) mod pruning;
 pub(crate) mod rules;
 pub(crate) mod validate;

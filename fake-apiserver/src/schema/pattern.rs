@@ -22,3 +22,38 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let regex = compiled.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).ok());
     regex.as_ref().is_some_and(|regex| regex.is_match(text))
 }
+
+/// Why a pattern is no regular expression, as the real server tells it.
+pub(crate) fn fault(pattern: &str) -> Option<String> {
+    let Err(regex::Error::Syntax(text)) = Regex::new(pattern) else { return None };
+    let from = |start: Option<usize>| start.and_then(|at| pattern.get(at..)).unwrap_or(pattern);
+    Some(if text.contains("unclosed group") {
+        format!("missing closing ): `{pattern}`")
+    } else if text.contains("unopened group") {
+        format!("unexpected ): `{pattern}`")
+    } else if text.contains("unclosed character class") {
+        format!("missing closing ]: `{}`", from(pattern.find('[')))
+    } else if text.contains("repetition operator missing expression") {
+        let repeated = from(pattern.find(['*', '+', '?']));
+        format!(
+            "missing argument to repetition operator: `{}`",
+            repeated.chars().take(1).collect::<String>()
+        )
+    } else if text.contains("look-around") || text.contains("unrecognized flag") {
+        let look = from(pattern.find("(?"));
+        format!(
+            "invalid or unsupported Perl syntax: `{}`",
+            look.chars().take(3).collect::<String>()
+        )
+    } else if text.contains("invalid character class range") {
+        format!(
+            "invalid character class range: `{}`",
+            from(pattern.find('[')).trim_matches(['[', ']'])
+        )
+    } else if text.contains("unrecognized escape") || text.contains("incomplete escape") {
+        let escape = from(pattern.rfind('\\'));
+        format!("invalid escape sequence: `{}`", escape.chars().take(2).collect::<String>())
+    } else {
+        format!("invalid regexp: `{pattern}`")
+    })
+}

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Schema, Shape};
+use super::{Schema, Shape, builtin, decode};
 
 /// Removes unknown fields; their paths go to `unknown`. The keys every object has are kept at the root.
 pub(crate) fn prune(
@@ -18,10 +18,14 @@ pub(crate) fn prune(
             let mut drop = Vec::new();
             for (key, value) in map.iter_mut() {
                 let here = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                if whole && ["apiVersion", "kind", "metadata"].contains(&key.as_str()) {
-                    continue;
+                if schema.embedded && key == "metadata" {
+                    let mut found = Vec::new();
+                    // Metadata that cannot be read was refused before.
+                    let _ = decode::decode(value, builtin::object_meta(), "ObjectMeta", &mut found);
+                    unknown.extend(found.into_iter().map(|field| format!("{here}.{field}")));
                 }
                 match properties.get(key).or(additional.as_deref()) {
+                    _ if whole && ["apiVersion", "kind", "metadata"].contains(&key.as_str()) => {}
                     Some(field) => prune(value, field, false, &here, unknown),
                     None if schema.preserve_unknown => {}
                     None => {
@@ -40,5 +44,37 @@ pub(crate) fn prune(
             }
         }
         _ => {}
+    }
+}
+
+/// Whether any whole object can be within a value.
+pub(crate) fn has_embedded(schema: &Schema) -> bool {
+    let inner = match &schema.shape {
+        Shape::List(element) => has_embedded(element),
+        Shape::Object { properties, additional } => {
+            properties.values().any(has_embedded) || additional.as_deref().is_some_and(has_embedded)
+        }
+        _ => false,
+    };
+    inner || schema.embedded
+}
+
+/// The text of the decoder for the first whole object within a value whose metadata cannot be read.
+pub(crate) fn embedded_fault(value: &Value, schema: &Schema, path: &str) -> Option<String> {
+    match (&schema.shape, value) {
+        (Shape::Object { .. }, Value::Object(map)) => map.iter().find_map(|(key, value)| {
+            let here = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            if schema.embedded && key == "metadata" {
+                let meta = builtin::object_meta();
+                let read = decode::decode(&mut value.clone(), meta, "ObjectMeta", &mut Vec::new());
+                return read.err().map(|why| format!("{here}: Invalid value: {value}: {why}"));
+            }
+            embedded_fault(value, schema.field(key)?, &here)
+        }),
+        (Shape::List(element), Value::Array(items)) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| embedded_fault(item, element, &format!("{path}[{index}]"))),
+        _ => None,
     }
 }

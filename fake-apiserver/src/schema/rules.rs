@@ -1,15 +1,35 @@
 //! The constraints of a schema that only validation looks at.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
 use super::Schema;
 
+/// A program that is compiled when it is first run, and once for a definition.
+#[derive(Clone, Default)]
+pub(crate) struct Compiled(Arc<OnceLock<Option<cel::Program>>>);
+
+impl Compiled {
+    /// The program of a text, always the same one; `None` if it is none.
+    pub(crate) fn of(&self, text: &str) -> Option<&cel::Program> {
+        self.0.get_or_init(|| cel::Program::compile(text).ok()).as_ref()
+    }
+}
+
+impl std::fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Compiled")
+    }
+}
+
 /// One `x-kubernetes-validations` entry.
 #[derive(Debug, Clone)]
 pub(crate) struct CelRule {
     pub(crate) rule: String,
+    pub(crate) program: Compiled,
+    pub(crate) message_program: Compiled,
     pub(crate) message: Option<String>,
     pub(crate) message_expression: Option<String>,
     pub(crate) reason: Option<String>,
@@ -119,6 +139,8 @@ impl CelRule {
         let text = |key: &str| json.get(key).and_then(Value::as_str).map(str::to_owned);
         Self {
             rule: text("rule").unwrap_or_default(),
+            program: Compiled::default(),
+            message_program: Compiled::default(),
             message: text("message"),
             message_expression: text("messageExpression"),
             reason: text("reason"),

@@ -10,18 +10,21 @@ use super::{ListKind, Schema, Shape};
 use crate::refusal::Cause;
 
 /// Checks a value; faults go to `causes`. `path` is empty at the root.
-pub(crate) fn validate(value: &Value, schema: &Schema, path: &str, causes: &mut Vec<Cause>) {
-    if value.is_null() && schema.nullable {
+///
+/// What an update leaves as it is in `old` is not looked at: a schema may have become stricter since.
+pub(crate) fn validate(
+    value: &Value,
+    schema: &Schema,
+    old: Option<&Value>,
+    path: &str,
+    causes: &mut Vec<Cause>,
+) {
+    if (value.is_null() && schema.nullable) || old == Some(value) {
         return;
     }
     let rules = &schema.rules;
     if !type_fits(value, schema) {
-        let found = type_name(value);
-        let shown = path.strip_prefix("status.").unwrap_or(path);
-        let detail =
-            format!("{shown} in body must be of type {}: {:?}", wanted_type(schema), found);
-        causes.push(Cause::wrong_type(root(path), &found.into(), &detail));
-        return;
+        causes.push(wrong_type(value, schema, path));
     }
     if !rules.enumeration.is_empty() && !rules.enumeration.contains(value) {
         let supported: Vec<String> = rules.enumeration.iter().map(plain).collect();
@@ -30,12 +33,27 @@ pub(crate) fn validate(value: &Value, schema: &Schema, path: &str, causes: &mut 
     }
     match value {
         Value::String(text) => validate_text(text, rules, path, causes),
-        Value::Number(number) => validate_number(number, rules, path, causes),
-        Value::Array(items) => validate_list(items, schema, path, causes),
-        Value::Object(_) => validate_object(value, schema, path, causes),
+        Value::Number(number) => validate_number(number, schema, path, causes),
+        Value::Array(items) => validate_list(items, schema, old, path, causes),
+        Value::Object(_) => validate_object(value, schema, old, path, causes),
         _ => {}
     }
-    validate_combinations(value, rules, path, causes);
+    validate_combinations(value, rules, old, path, causes);
+}
+
+/// A format counts as a type, but for texts and lists.
+fn wrong_type(value: &Value, schema: &Schema, path: &str) -> Cause {
+    let format = schema.rules.format.as_deref().filter(|_| !value.is_string() && !value.is_array());
+    let (wanted, found) = match (format, value) {
+        (Some(format), Value::Number(number)) => {
+            (format, if number.is_f64() { "float64" } else { "int64" })
+        }
+        (Some(format), Value::Bool(_) | Value::Object(_)) => (format, ""),
+        _ => (wanted_type(schema), type_name(value)),
+    };
+    let shown = path.strip_prefix("status.").unwrap_or(path);
+    let detail = format!("{shown} in body must be of type {wanted}: {found:?}");
+    Cause::wrong_type(root(path), &found.into(), &detail)
 }
 
 fn root(path: &str) -> &str {
@@ -153,17 +171,25 @@ fn format_fits(text: &str, format: &str) -> bool {
     }
 }
 
-fn validate_number(number: &Number, rules: &Rules, path: &str, causes: &mut Vec<Cause>) {
+fn validate_number(number: &Number, schema: &Schema, path: &str, causes: &mut Vec<Cause>) {
+    let rules = &schema.rules;
     let value = Value::Number(number.clone());
     let found = number.as_f64().unwrap_or_default();
-    let too_wide = rules.format.as_deref() == Some("int32")
-        && number.as_i64().is_none_or(|number| i32::try_from(number).is_err());
-    if too_wide {
-        let text = format!(
-            "Invalid value: \"\": Checked value must be of type integer with format int32 in {path}"
-        );
+    let format = rules.format.as_deref();
+    let whole = number.as_i64().or_else(|| (found.fract() == 0.0).then_some(found as i64));
+    let fits = match whole {
+        _ if !matches!(schema.shape, Shape::Integer) => true,
+        Some(whole) => format != Some("int32") || i32::try_from(whole).is_ok(),
+        None => false,
+    };
+    if !fits {
+        let kind = match format {
+            Some(format) => format!("with format {format}"),
+            None => "(default format)".to_owned(),
+        };
+        let text =
+            format!("Invalid value: \"\": Checked value must be of type integer {kind} in {path}");
         causes.push(Cause::new("FieldValueInvalid", text, "<nil>"));
-        return;
     }
     let mut refuse =
         |detail: String| causes.push(Cause::invalid(root(path), &value, &in_body(path, &detail)));
@@ -191,7 +217,13 @@ fn validate_number(number: &Number, rules: &Rules, path: &str, causes: &mut Vec<
     }
 }
 
-fn validate_list(items: &[Value], schema: &Schema, path: &str, causes: &mut Vec<Cause>) {
+fn validate_list(
+    items: &[Value],
+    schema: &Schema,
+    old: Option<&Value>,
+    path: &str,
+    causes: &mut Vec<Cause>,
+) {
     let rules = &schema.rules;
     let count = items.len() as u64;
     if let Some(max) = rules.max_items.filter(|max| count > *max) {
@@ -203,8 +235,17 @@ fn validate_list(items: &[Value], schema: &Schema, path: &str, causes: &mut Vec<
         causes.push(Cause::invalid(root(path), &Value::from(count), &detail));
     }
     for (index, item) in items.iter().enumerate() {
-        validate(item, schema.element(), &format!("{path}[{index}]"), causes);
+        let before = old.and_then(|old| counterpart(item, old, &schema.list));
+        validate(item, schema.element(), before, &format!("{path}[{index}]"), causes);
     }
+}
+
+/// The element of the old list that an element of the new one replaces: only maps among lists have one.
+pub(super) fn counterpart<'a>(item: &Value, old: &'a Value, kind: &ListKind) -> Option<&'a Value> {
+    let ListKind::Map(keys) = kind else { return None };
+    old.as_array()?
+        .iter()
+        .find(|candidate| keys.iter().all(|key| candidate.get(key) == item.get(key)))
 }
 
 /// Checks that the elements of sets and maps among lists differ, everywhere in a value.
@@ -254,7 +295,13 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-fn validate_object(value: &Value, schema: &Schema, path: &str, causes: &mut Vec<Cause>) {
+fn validate_object(
+    value: &Value,
+    schema: &Schema,
+    old: Option<&Value>,
+    path: &str,
+    causes: &mut Vec<Cause>,
+) {
     let Value::Object(map) = value else { return };
     let rules = &schema.rules;
     let count = map.len() as u64;
@@ -266,6 +313,11 @@ fn validate_object(value: &Value, schema: &Schema, path: &str, causes: &mut Vec<
         let detail = in_body(path, &format!("should have at least {min} properties"));
         causes.push(Cause::invalid(root(path), &Value::from(count), &detail));
     }
+    for key in ["apiVersion", "kind"].iter().filter(|_| schema.embedded) {
+        if !map.contains_key(*key) {
+            causes.push(Cause::required(join(path, key), ""));
+        }
+    }
     for key in &rules.required_order {
         if !map.contains_key(key) {
             causes.push(Cause::required(join(path, key), ""));
@@ -273,22 +325,28 @@ fn validate_object(value: &Value, schema: &Schema, path: &str, causes: &mut Vec<
     }
     for (key, value) in map {
         if let Some(field) = schema.field(key) {
-            validate(value, field, &join(path, key), causes);
+            validate(value, field, old.and_then(|old| old.get(key)), &join(path, key), causes);
         }
     }
 }
 
-fn validate_combinations(value: &Value, rules: &Rules, path: &str, causes: &mut Vec<Cause>) {
+fn validate_combinations(
+    value: &Value,
+    rules: &Rules,
+    old: Option<&Value>,
+    path: &str,
+    causes: &mut Vec<Cause>,
+) {
     let faults = |schema: &Schema| {
         let mut faults = Vec::new();
-        validate(value, schema, path, &mut faults);
+        validate(value, schema, None, path, &mut faults);
         faults
     };
     let refusal = |rule: &str| {
         Cause::new("FieldValueInvalid", format!("Invalid value: \"\": {path:?} {rule}"), "<nil>")
     };
     for schema in &rules.all_of {
-        causes.extend(faults(schema));
+        validate(value, schema, old, path, causes);
     }
     if !rules.any_of.is_empty() && !rules.any_of.iter().any(|schema| faults(schema).is_empty()) {
         causes.push(refusal("must validate at least one schema (anyOf)"));

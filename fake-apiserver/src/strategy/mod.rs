@@ -264,7 +264,7 @@ pub(crate) fn prepare_update(
         ("", "Namespace") => restore(value, old, "spec"),
         ("", "Pod") => pod::tolerate(value),
         ("", "Service") => service::prepare_update(value, old, state),
-
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::note_stored_version(value),
         _ => {}
     }
     if counts_generations(resource) && differs(value, old, custom, split_status) {
@@ -304,9 +304,13 @@ pub(crate) fn validate(
     old: Option<&Value>,
     resource: &Resource,
     subresource: Option<&str>,
+    warnings: &mut Vec<String>,
 ) -> Vec<Cause> {
     if let Some(custom) = resource.custom() {
-        return validate_custom(value, old, custom);
+        return validate_custom(value, old, resource, custom, warnings);
+    }
+    if subresource == Some("status") && resource.is("", "Service") {
+        return service::validate_status(value);
     }
     if subresource.is_some() {
         return Vec::new();
@@ -317,7 +321,7 @@ pub(crate) fn validate(
         ("", "PersistentVolumeClaim") => claim::validate(value, old),
         ("", "Secret" | "ConfigMap") => validate_immutable_data(value, old, &resource.kind),
         ("apps", "StatefulSet") => stateful_set::validate(value, old),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::validate(value, old),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::faults(value, old),
         _ => Vec::new(),
     }
 }
@@ -331,15 +335,48 @@ const BLOCKING: [&str; 5] = [
     "FieldValueNotSupported",
 ];
 
-fn validate_custom(value: &Value, old: Option<&Value>, custom: &crd::Custom) -> Vec<Cause> {
+fn validate_custom(
+    value: &Value,
+    old: Option<&Value>,
+    resource: &Resource,
+    custom: &crd::Custom,
+    warnings: &mut Vec<String>,
+) -> Vec<Cause> {
     let mut causes = Vec::new();
-    validate::validate(value, &custom.schema, "", &mut causes);
+    for (key, wanted) in [("kind", &resource.kind), ("apiVersion", &resource.api_version())] {
+        let told = json::at(value, &[key]).unwrap_or(&Value::Null);
+        if told != wanted {
+            causes.push(Cause::invalid(key, told, &format!("must be {wanted}")));
+        }
+    }
+    if !causes.is_empty() {
+        return causes;
+    }
+    validate::validate(value, &custom.schema, old, "", &mut causes);
     let blocked = causes.iter().any(|cause| BLOCKING.contains(&cause.reason));
-    validate::validate_uniqueness(value, &custom.schema, "", &mut causes);
+    // What was there twice before may stay so.
+    let twice = |value: &Value| {
+        let mut found = Vec::new();
+        validate::validate_uniqueness(value, &custom.schema, "", &mut found);
+        found
+    };
+    let found = twice(value);
+    if !found.is_empty() && old.is_none_or(|old| twice(old).is_empty()) {
+        causes.extend(found);
+    }
+    if !custom.has_rules {
+        return causes;
+    }
     if blocked || json::text(value, &["metadata", "name"]).is_empty() {
         causes.push(skipped());
-    } else if custom.has_rules {
-        cel::validate(value, old, &custom.schema, "", &mut causes);
+    } else {
+        cel::validate(
+            value,
+            old,
+            &custom.schema,
+            "",
+            &mut cel::Findings { causes: &mut causes, warnings },
+        );
     }
     causes
 }

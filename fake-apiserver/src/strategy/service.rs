@@ -162,3 +162,37 @@ pub(crate) fn validate(value: &Value, old: Option<&Value>) -> Vec<Cause> {
     }
     causes
 }
+
+/// The addresses of a load balancer are addresses, and there is a load balancer.
+pub(crate) fn validate_status(value: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let ingress = json::list(value, &["status", "loadBalancer", "ingress"]);
+    let field = "status.loadBalancer.ingress";
+    if !ingress.is_empty() && kind(value) != "LoadBalancer" {
+        causes.push(Cause::forbidden(field, "may only be used when `spec.type` is 'LoadBalancer'"));
+        return causes;
+    }
+    for (index, point) in ingress.iter().enumerate() {
+        let here = |key: &str| format!("{field}[{index}].{key}");
+        let ip = json::text(point, &["ip"]);
+        if !ip.is_empty() && ip.parse::<std::net::IpAddr>().is_err() {
+            let why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+            causes.push(Cause::invalid(here("ip"), &ip.into(), why));
+        }
+        let mode = json::text(point, &["ipMode"]);
+        if ip.is_empty() && !mode.is_empty() {
+            let why = "may not be specified when `ip` is not set";
+            causes.push(Cause::forbidden(here("ipMode"), why));
+        } else if !["", "Proxy", "VIP"].contains(&mode) {
+            causes.push(Cause::unsupported(here("ipMode"), &mode.into(), &["Proxy", "VIP"]));
+        }
+        let host = json::text(point, &["hostname"]);
+        if let Some(why) = Some(host)
+            .filter(|host| !host.is_empty())
+            .and_then(|host| crate::meta::fault_of(crate::meta::NameKind::Subdomain, host))
+        {
+            causes.push(Cause::invalid(here("hostname"), &host.into(), why));
+        }
+    }
+    causes
+}

@@ -68,7 +68,14 @@ pub(crate) fn validate(value: &Value, old: Option<&Value>) -> Vec<Cause> {
     let selector = json::at(spec, &["selector"]);
     let labels = json::at(spec, &["template", "metadata", "labels"]).unwrap_or(&none);
     match selector {
-        None => causes.push(Cause::required("spec.selector", "")),
+        // No selector selects nothing, not even the template.
+        None => {
+            causes.push(Cause::required("spec.selector", ""));
+            let labels = json::at(spec, &["template", "metadata", "labels"]);
+            let why = "`selector` does not match template `labels`";
+            let field = "spec.template.metadata.labels";
+            causes.push(Cause::invalid(field, labels.unwrap_or(&Value::Null), why));
+        }
         Some(selector) if selector.as_object().is_some_and(serde_json::Map::is_empty) => {
             let why = "empty selector is invalid for statefulset";
             causes.push(Cause::invalid("spec.selector", selector, why));

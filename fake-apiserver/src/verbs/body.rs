@@ -71,6 +71,10 @@ pub(super) fn strict_faults(
     match resource.custom() {
         None => decode::decode(value, resource.schema(), &resource.kind, &mut unknown)?,
         Some(custom) => {
+            let embedded = |value: &Value| pruning::embedded_fault(value, &custom.schema, "");
+            if let Some(why) = Some(&*value).filter(|_| custom.has_embedded).and_then(embedded) {
+                return Err(why);
+            }
             pruning::prune(value, &custom.schema, true, "", &mut unknown);
             decode_metadata(value, &mut unknown);
         }
@@ -135,16 +139,32 @@ pub(super) fn parse(body: &[u8], kind: &str) -> Result<Value, Refusal> {
 
 /// Parses YAML.
 pub(super) fn yaml(body: &[u8], kind: &str) -> Result<Value, Refusal> {
+    yaml_object(body).map_err(|why| {
+        Refusal::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): {why}"
+        ))
+    })
+}
+
+/// The object of a YAML text.
+///
+/// # Errors
+/// Why it is none, as the real server's reader tells it.
+pub(super) fn yaml_object(body: &[u8]) -> Result<Value, String> {
     let text = String::from_utf8_lossy(body);
-    match serde_saphyr::from_str::<Value>(&text) {
-        Ok(value @ Value::Object(_)) => Ok(value),
-        Ok(_) => Err(Refusal::bad_request("the object provided is no object")),
-        Err(error) => {
-            let message =
-                format!("the object provided is unrecognized (must be of type {kind}): {error}");
-            Err(Refusal::bad_request(message))
-        }
-    }
+    let found = match serde_saphyr::from_str::<Value>(&text) {
+        Ok(value @ Value::Object(_)) => return Ok(value),
+        Ok(Value::Array(_)) => "array",
+        Ok(Value::String(_)) => "string",
+        Ok(Value::Number(_)) => "number",
+        Ok(Value::Bool(_)) => "bool",
+        Ok(Value::Null) => return Ok(Value::Object(serde_json::Map::new())),
+        Err(error) => return Err(format!("error converting YAML to JSON: yaml: {error}")),
+    };
+    Err(format!(
+        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go value of type \
+         map[string]interface {{}}"
+    ))
 }
 
 fn check_type(call: &Call<'_>, value: &mut Value) -> Result<(), Refusal> {
@@ -205,20 +225,42 @@ pub(super) fn wrong_type(value: &Value, resource: &Resource) -> String {
     format!("converting ({short}.{kind}) to ({package}.{}): unknown conversion", resource.kind)
 }
 
+/// Whether an object is shown as it is stored.
+pub(super) fn is_as_stored(stored: &Stored, resource: &Resource) -> bool {
+    json::text(&stored.value, &["apiVersion"]) == resource.api_version()
+        && !lacks_defaults(stored, resource)
+}
+
+fn lacks_defaults(stored: &Stored, resource: &Resource) -> bool {
+    resource.custom().is_some_and(|custom| {
+        custom.has_defaults && defaulting::lacks(&stored.value, &custom.storage_schema)
+    })
+}
+
 /// A stored object in the version of a resource.
+///
+/// A custom one is read in the version that it is stored in, with the defaults that this one has by now; what another
+/// version does not know is left out then.
 pub(crate) fn view(stored: &Stored, resource: &Resource) -> Arc<Value> {
     let wanted = resource.api_version();
-    if json::text(&stored.value, &["apiVersion"]) == wanted {
+    let same = json::text(&stored.value, &["apiVersion"]) == wanted;
+    let lacking = lacks_defaults(stored, resource);
+    if same && !lacking {
         return stored.value.clone();
     }
     let mut value = (*stored.value).clone();
+    if let (Some(custom), true) = (resource.custom(), lacking) {
+        defaulting::fill(&mut value, &custom.storage_schema);
+    }
+    if same {
+        return Arc::new(value);
+    }
     if resource.kind == "Event" {
         strategy::event::to_view(&mut value, &resource.group);
     }
     json::put(&mut value, &["apiVersion"], wanted.into());
     if let Some(custom) = resource.custom() {
         pruning::prune(&mut value, &custom.schema, true, "", &mut Vec::new());
-        apply_defaults(&mut value, resource);
     }
     Arc::new(value)
 }
@@ -226,8 +268,11 @@ pub(crate) fn view(stored: &Stored, resource: &Resource) -> Arc<Value> {
 /// An object of a request in the version it is stored in.
 pub(super) fn to_storage(value: &mut Value, resource: &Resource) {
     if let Some(custom) = resource.custom() {
-        let version = crate::registry::group_version(&resource.group, &custom.storage_version);
-        json::put(value, &["apiVersion"], version.into());
+        if resource.version != custom.storage_version {
+            let version = crate::registry::group_version(&resource.group, &custom.storage_version);
+            json::put(value, &["apiVersion"], version.into());
+            pruning::prune(value, &custom.storage_schema, true, "", &mut Vec::new());
+        }
     } else if resource.is("events.k8s.io", "Event") {
         strategy::event::to_view(value, "");
         json::put(value, &["apiVersion"], "v1".into());

@@ -12,7 +12,8 @@ use crate::{apply, json, meta, strategy};
 pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let mut warnings = Vec::new();
     let value = body::object(call, &mut warnings)?;
-    insert(state, call, value, Origin::Create, warnings)
+    let told = warnings.clone();
+    insert(state, call, value, Origin::Create, warnings).map_err(|refusal| refusal.warned(told))
 }
 
 /// How an object that is not there yet came about.
@@ -28,9 +29,14 @@ pub(super) fn insert(
     call: &Call<'_>,
     mut value: Value,
     origin: Origin,
-    warnings: Vec<String>,
+    mut warnings: Vec<String>,
 ) -> Result<Reply, Refusal> {
     let resource = call.resource.clone();
+    if resource.custom().is_some_and(|custom| custom.terminating) {
+        let why = "create not allowed while custom resource definition is terminating";
+        let name = json::text(&value, &["metadata", "name"]);
+        return Err(Refusal::forbidden(resource.named(), name, why, &[]));
+    }
     meta::settle_namespace(&mut value, call.namespace())?;
     let version = json::text(&value, &["metadata", "resourceVersion"]);
     if origin == Origin::Create && !["", "0"].contains(&version) {
@@ -42,7 +48,7 @@ pub(super) fn insert(
     meta::prepare_create(&mut value, state, &resource, call.now());
     strategy::prepare_create(&mut value, &resource, state)?;
     let mut causes = meta::validate(&value, &resource);
-    causes.extend(strategy::validate(&value, None, &resource, None));
+    causes.extend(strategy::validate(&value, None, &resource, None, &mut warnings));
     if !causes.is_empty() {
         let name = json::text(&value, &["metadata", "name"]);
         return Err(Refusal::invalid(resource.named_kind(), name, &causes));

@@ -230,7 +230,14 @@ fn on_subresource(
         (Some("scale"), _) => scale::scale(state, call),
         (Some("binding"), _) => binding::bind(state, call),
         (Some("eviction"), _) => eviction::evict(state, call),
-        _ => Err(Refusal::internal("this subresource needs a node, which a fake cluster has not")),
+        (name, _) => {
+            let name = name.unwrap_or_default();
+            let why = format!(
+                "the fake cluster does not serve {}/{name}: no container really runs in it",
+                call.resource.plural
+            );
+            Err(Refusal::internal(why))
+        }
     };
     reply.map(Answer::Reply)
 }

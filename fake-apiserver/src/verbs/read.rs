@@ -28,8 +28,7 @@ pub(super) fn get(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
             .ok_or_else(|| call.not_found())?,
         None => call.get(state)?,
     };
-    let as_stored = json::text(&stored.value, &["apiVersion"]) == call.resource.api_version();
-    if as_stored && accept.form == Form::Object {
+    if body::is_as_stored(&stored, &call.resource) && accept.form == Form::Object {
         return Ok(Reply::bytes(200, stored.bytes().clone()));
     }
     reply(call, 200, &body::view(&stored, &call.resource), Vec::new())

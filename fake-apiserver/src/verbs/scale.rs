@@ -1,5 +1,7 @@
 //! The scale subresource.
 
+use std::sync::Arc;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -10,7 +12,8 @@ use crate::refusal::{Named, Refusal};
 use crate::registry::Resource;
 use crate::respond::Reply;
 use crate::state::State;
-use crate::{crd, json};
+use crate::store::Stored;
+use crate::{apply, crd, json};
 
 fn scale_paths(resource: &Resource) -> crd::ScalePaths {
     let words = |path: &[&str]| path.iter().map(|word| (*word).to_owned()).collect();
@@ -72,9 +75,7 @@ pub(super) fn scale(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
         _ => {
             let kind = patch::kind(call)?;
             if kind == PatchKind::Apply {
-                return Err(Refusal::unsupported_media_type(
-                    "application/json-patch+json, application/merge-patch+json",
-                ));
+                return apply_scale(state, call, &existing, &object);
             }
             let patch = patch::parse(kind, &call.request.body)?;
             // A scale has no lists, so that strategic merging is plain merging.
@@ -103,6 +104,36 @@ pub(super) fn scale(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
     let version = json::text(&wanted, &["metadata", "resourceVersion"]).to_owned();
     json::metadata_mut(&mut value).insert("resourceVersion".into(), version.into());
     update::replace(state, call, &existing, value, Writer::Update, Vec::new())?;
+    let stored = call.get(state)?;
+    Ok(Reply::json(200, &scale_of(&body::view(&stored, &call.resource), &call.resource)))
+}
+
+/// Applies a `Scale`: its replicas are those of the object, and owned there.
+fn apply_scale(
+    state: &mut State,
+    call: &Call<'_>,
+    existing: &Arc<Stored>,
+    object: &Value,
+) -> Result<Reply, Refusal> {
+    let wanted = update::configuration(call)?;
+    let (version, kind) = (json::text(&wanted, &["apiVersion"]), json::text(&wanted, &["kind"]));
+    if version != "autoscaling/v1" || kind != "Scale" {
+        let (group, version) = version.split_once('/').unwrap_or(("", version));
+        let message = format!("invalid object type: {group}/{version}, Kind={kind}");
+        return Err(Refusal::bad_request(message));
+    }
+    let mut config = json!({
+        "apiVersion": call.resource.api_version(), "kind": call.resource.kind,
+        "metadata": {"name": call.name()},
+    });
+    if let Some(replicas) = json::at(&wanted, &["spec", "replicas"]) {
+        let paths = scale_paths(&call.resource);
+        let spec: Vec<&str> = paths.spec.iter().map(String::as_str).collect();
+        json::put(&mut config, &spec, replicas.clone());
+    }
+    let force = call.request.query.flag("force");
+    let value = apply::applied(Some(object), &config, call, force)?;
+    update::replace(state, call, existing, value, Writer::Apply, Vec::new())?;
     let stored = call.get(state)?;
     Ok(Reply::json(200, &scale_of(&body::view(&stored, &call.resource), &call.resource)))
 }

@@ -18,13 +18,15 @@ pub(super) fn put(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> 
     let mut value = body::object(call, &mut warnings)?;
     check_name(call, &value)?;
     meta::settle_namespace(&mut value, call.namespace())?;
-    match call.get(state) {
+    let told = warnings.clone();
+    let reply = match call.get(state) {
         Ok(existing) => replace(state, call, &existing, value, Writer::Update, warnings),
         Err(_) if strategy::put_creates(&call.resource) && call.subresource().is_none() => {
             create::insert(state, call, value, Origin::Create, warnings)
         }
         Err(missing) => Err(missing),
-    }
+    };
+    reply.map_err(|refusal| refusal.warned(told))
 }
 
 fn check_name(call: &Call<'_>, value: &Value) -> Result<(), Refusal> {
@@ -63,12 +65,19 @@ pub(super) fn patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
     let mut value = patch::patched(kind, &before, &patch, &call.resource)?;
     let mut warnings = Vec::new();
     settle_type(&mut value, call)?;
-    let faults = body::strict_faults(&mut value, &call.resource, &call.request.body)
+    // A patch may lead to another version of a custom kind: it is read as such, and refused when it is checked.
+    let version = json::text(&value, &["apiVersion"]);
+    let (group, version) = version.split_once('/').unwrap_or(("", version));
+    let read_as = state.registry.get(group, version, &call.resource.plural);
+    let read_as = read_as.unwrap_or_else(|| call.resource.clone());
+    let faults = body::strict_faults(&mut value, &read_as, &call.request.body)
         .map_err(|text| unfit(&text))?;
     body::report(call, faults, &mut warnings).map_err(|refusal| unfit_strict(&refusal, &patch))?;
     body::apply_defaults(&mut value, &call.resource);
     check_identity(call, &value)?;
+    let told = warnings.clone();
     replace(state, call, &existing, value, Writer::Update, warnings)
+        .map_err(|refusal| refusal.warned(told))
 }
 
 /// A patch that leads to an object the decoder refuses.
@@ -94,14 +103,7 @@ fn settle_type(value: &mut Value, call: &Call<'_>) -> Result<(), Refusal> {
             if call.resource.custom().is_none() {
                 return Err(unfit(&body::wrong_type(value, &call.resource)));
             }
-            let message = if key == "kind" {
-                format!("the kind in the data ({told}) does not match the expected kind ({wanted})")
-            } else {
-                format!(
-                    "the API version in the data ({told}) does not match the expected API version ({wanted})"
-                )
-            };
-            return Err(Refusal::bad_request(message));
+            continue;
         }
         json::put(value, &[key], wanted.into());
     }
@@ -119,8 +121,8 @@ fn check_identity(call: &Call<'_>, value: &Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn apply_patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let force = call.request.query.flag("force");
+/// The configuration of an apply, by a manager who tells its name.
+pub(super) fn configuration(call: &Call<'_>) -> Result<Value, Refusal> {
     if call.request.query.get("fieldManager").is_none_or(str::is_empty) {
         let cause = Cause::required("fieldManager", "is required for apply patch");
         return Err(Refusal::invalid(
@@ -129,15 +131,14 @@ fn apply_patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
             &[cause],
         ));
     }
-    let mut config = body::yaml(&call.request.body, &call.resource.kind).map_err(|refusal| {
-        Refusal::bad_request(format!("error decoding YAML: {}", refusal.message))
-    })?;
+    body::yaml_object(&call.request.body)
+        .map_err(|why| Refusal::bad_request(format!("error decoding YAML: {why}")))
+}
+
+fn apply_patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let force = call.request.query.flag("force");
+    let config = configuration(call)?;
     apply::check_config(&config, call)?;
-    let mut warnings = Vec::new();
-    let said = config.clone();
-    let faults =
-        body::strict_faults(&mut config, &call.resource, &[]).map_err(Refusal::internal)?;
-    body::report(call, faults, &mut warnings)?;
     let existing = call.get(state).ok();
     match &existing {
         None if call.subresource().is_some() => return Err(call.not_found()),
@@ -147,12 +148,12 @@ fn apply_patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
         _ => {}
     }
     let live = existing.as_ref().map(|stored| body::view(stored, &call.resource));
-    let mut value = apply::applied(live.as_deref(), &said, call, force)?;
+    let mut value = apply::applied(live.as_deref(), &config, call, force)?;
     body::strict_faults(&mut value, &call.resource, &[]).map_err(Refusal::internal)?;
     body::apply_defaults(&mut value, &call.resource);
     match existing {
-        Some(existing) => replace(state, call, &existing, value, Writer::Apply, warnings),
-        None => create::insert(state, call, value, Origin::Apply, warnings),
+        Some(existing) => replace(state, call, &existing, value, Writer::Apply, Vec::new()),
+        None => create::insert(state, call, value, Origin::Apply, Vec::new()),
     }
 }
 
@@ -178,7 +179,7 @@ pub(super) fn replace(
     existing: &Arc<Stored>,
     mut value: Value,
     writer: Writer,
-    warnings: Vec<String>,
+    mut warnings: Vec<String>,
 ) -> Result<Reply, Refusal> {
     let resource = call.resource.clone();
     let old = body::view(existing, &resource);
@@ -195,7 +196,13 @@ pub(super) fn replace(
     keep_marks(&mut value, &old);
     strategy::prepare_update(&mut value, &old, call, state)?;
     let mut causes = meta::validate_update(&value, &old, &resource);
-    causes.extend(strategy::validate(&value, Some(&old), &resource, call.subresource()));
+    causes.extend(strategy::validate(
+        &value,
+        Some(&old),
+        &resource,
+        call.subresource(),
+        &mut warnings,
+    ));
     if !causes.is_empty() {
         return Err(Refusal::invalid(resource.named_kind(), call.name(), &causes));
     }
