@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::Clock;
+use crate::kubelet::WeakNode;
 use crate::registry::Registry;
 use crate::store::{Author, GroupResource, Key, Store};
 
@@ -64,6 +65,8 @@ pub(crate) struct State {
     pub(crate) registry: Registry,
     pub(crate) seeds: Seeds,
     pub(crate) stats: Stats,
+    /// Nodes that can be asked about their pods, by name.
+    pub(crate) nodes: BTreeMap<String, WeakNode>,
     clock: Clock,
     next_address: u32,
     next_port: u16,
@@ -76,6 +79,7 @@ impl State {
             registry: Registry::default(),
             seeds: Seeds(seed),
             stats: Stats::default(),
+            nodes: BTreeMap::new(),
             clock,
             next_address: 1,
             next_port: 30000,
