@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::Clock;
+use crate::kubelet::WeakNode;
 use crate::registry::Registry;
 use crate::store::{Author, GroupResource, Key, Store};
 
@@ -68,6 +69,8 @@ pub(crate) struct State {
     pub(crate) registry: Registry,
     pub(crate) seeds: Seeds,
     pub(crate) stats: Stats,
+    /// Nodes that can be asked about their pods, by name.
+    pub(crate) nodes: BTreeMap<String, WeakNode>,
     clock: Clock,
     next_address: u32,
     /// Addresses that services asked for by themselves.
@@ -82,6 +85,7 @@ impl State {
             registry: Registry::default(),
             seeds: Seeds::new(seed),
             stats: Stats::default(),
+            nodes: BTreeMap::new(),
             clock,
             next_address: 1,
             reserved: std::collections::BTreeSet::new(),
