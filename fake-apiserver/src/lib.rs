@@ -16,6 +16,7 @@
 //! ```
 
 mod apply;
+pub mod conformance;
 pub mod controllers;
 mod crd;
 mod discovery;
@@ -54,6 +55,7 @@ pub use front::{Front, ResponseBody};
 pub use selector::label_selector_matches;
 pub use state::Stats;
 
+use kubelet::NodeHandle;
 use state::State;
 
 /// Source of wall-clock time for every timestamp the server writes.
@@ -174,6 +176,11 @@ impl ApiServer {
     #[must_use]
     pub fn client(&self) -> kube::Client {
         kube::Client::new(self.front(), "default")
+    }
+
+    /// Lets the server ask a node about its pods, as for `pods/log`.
+    pub fn reach(&self, node: &NodeHandle) {
+        self.lock().nodes.insert(node.name().to_owned(), node.downgrade());
     }
 
     /// Serves plain HTTP (1.1 and h2c) until the listener fails.

@@ -64,6 +64,8 @@ pub(crate) struct Request {
     pub(crate) content_type: String,
     pub(crate) body: Bytes,
     pub(crate) user_agent: Arc<str>,
+    /// Whether the client wants another protocol on this connection.
+    pub(crate) upgrade: bool,
     /// Set by the faults: an older moment to read from.
     pub(crate) as_of: Option<AsOf>,
 }
@@ -80,6 +82,7 @@ impl Request {
             content_type,
             body,
             user_agent: text(header::USER_AGENT).into(),
+            upgrade: parts.headers.contains_key(header::UPGRADE),
             as_of: parts.extensions.get().copied(),
         }
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::Clock;
+use crate::kubelet::WeakNode;
 use crate::registry::Registry;
 use crate::store::{Author, GroupResource, Key, Store};
 
@@ -25,6 +26,10 @@ pub struct Stats {
 pub(crate) struct Seeds(u64);
 
 impl Seeds {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -64,8 +69,12 @@ pub(crate) struct State {
     pub(crate) registry: Registry,
     pub(crate) seeds: Seeds,
     pub(crate) stats: Stats,
+    /// Nodes that can be asked about their pods, by name.
+    pub(crate) nodes: BTreeMap<String, WeakNode>,
     clock: Clock,
     next_address: u32,
+    /// Addresses that services asked for by themselves.
+    reserved: std::collections::BTreeSet<String>,
     next_port: u16,
 }
 
@@ -74,10 +83,12 @@ impl State {
         let mut state = Self {
             store: Store::new(),
             registry: Registry::default(),
-            seeds: Seeds(seed),
+            seeds: Seeds::new(seed),
             stats: Stats::default(),
+            nodes: BTreeMap::new(),
             clock,
             next_address: 1,
+            reserved: std::collections::BTreeSet::new(),
             next_port: 30000,
         };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
@@ -116,9 +127,19 @@ impl State {
 
     /// The next free address of 10.96.0.0/16.
     pub(crate) fn allocate_address(&mut self) -> String {
-        self.next_address += 1;
-        let [_, _, high, low] = self.next_address.to_be_bytes();
-        format!("10.96.{high}.{low}")
+        loop {
+            self.next_address += 1;
+            let [_, _, high, low] = self.next_address.to_be_bytes();
+            let address = format!("10.96.{high}.{low}");
+            if !self.reserved.contains(&address) {
+                return address;
+            }
+        }
+    }
+
+    /// Keeps an address from being allocated.
+    pub(crate) fn reserve_address(&mut self, address: String) {
+        self.reserved.insert(address);
     }
 
     /// The next free node port.

@@ -291,6 +291,7 @@ fn nodes(
                 options.kubelet,
             );
             let handle = kubelet.handle();
+            api.reach(&handle);
             tasks.spawn(kubelet.run());
             handle
         })

@@ -1,0 +1,112 @@
+//! Every exchange recorded from Kubernetes 1.36.2 is answered the same: one test a case, `area::name`, each on a server
+//! of its own, in process and in virtual time.
+//!
+//! Cases in `known-failures.txt` fail for now; one of them that passes fails the test, so that the list only shrinks.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fake_apiserver::conformance::{Case, Runner};
+use fake_apiserver::controllers::{self, Controller};
+use fake_apiserver::{ApiServer, Clock, Options};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+
+/// A token in `system:masters`.
+const TOKEN: &str = "conformance";
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance")
+}
+
+fn json_files(name: &str) -> Vec<(String, String)> {
+    let entries = std::fs::read_dir(folder().join(name)).expect("a folder of the crate");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    let read = |path: PathBuf| {
+        let stem = path.file_stem().expect("a file").to_string_lossy().into_owned();
+        (stem, std::fs::read_to_string(path).expect("readable"))
+    };
+    files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|ext| ext == "json"))
+        .map(read)
+        .collect()
+}
+
+/// Replays a case on a server with controllers but no nodes and no storage, as the cases want it.
+async fn replay(case: &Case, fixtures: &[Value]) -> Result<(), Failed> {
+    let began = tokio::time::Instant::now();
+    let start: jiff::Timestamp = "2026-01-01T00:00:00Z".parse()?;
+    let clock: Clock = Arc::new(move || {
+        start + jiff::SignedDuration::try_from(began.elapsed()).expect("a short time")
+    });
+    let server = ApiServer::new(Options { clock: Arc::clone(&clock), seed: 1 });
+    let client = server.client();
+    let running = tokio::spawn(async move {
+        let some = Controller::ALL.into_iter().filter(|which| *which != Controller::Volumes);
+        controllers::run(client, clock, &some.collect::<Vec<_>>()).await;
+    });
+    let mut runner = Runner::new(server.client(), Some(TOKEN.to_owned()), 1);
+    runner.prepare(fixtures).await?;
+    let failures = runner.run(case).await;
+    running.abort();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    Err(lines.join("\n").into())
+}
+
+fn virtual_time<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(future)
+}
+
+fn main() -> std::process::ExitCode {
+    let arguments = Arguments::from_args();
+    let fixtures: Vec<Value> = json_files("fixtures")
+        .iter()
+        .map(|(_, text)| serde_json::from_str(text).expect("JSON"))
+        .collect();
+    let fixtures: Arc<[Value]> = fixtures.into();
+    let list = std::fs::read_to_string(folder().join("known-failures.txt")).unwrap_or_default();
+    let known: BTreeSet<String> =
+        list.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+    let cases: Vec<Case> = json_files("cases")
+        .iter()
+        .flat_map(|(area, text)| Case::read(area, text).expect("cases"))
+        .collect();
+    let names: BTreeSet<String> =
+        cases.iter().map(|case| format!("{}::{}", case.area, case.name)).collect();
+    let strangers: Vec<_> = known.difference(&names).collect();
+    assert!(
+        strangers.is_empty(),
+        "known-failures.txt names cases that are not there: {strangers:?}"
+    );
+    if !known.is_empty() && !arguments.list {
+        eprintln!(
+            "{} of {} cases are KNOWN TO FAIL (known-failures.txt)",
+            known.len(),
+            cases.len()
+        );
+    }
+    let trials = cases.into_iter().map(|case| {
+        let name = format!("{}::{}", case.area, case.name);
+        let expected = known.contains(&name);
+        let fixtures = Arc::clone(&fixtures);
+        Trial::test(name, move || match virtual_time(replay(&case, &fixtures)) {
+            Ok(()) if expected => Err("passes: take it off known-failures.txt".into()),
+            Err(_) if expected => Ok(()),
+            outcome => outcome,
+        })
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
