@@ -96,6 +96,13 @@ impl Fleet {
         self.fault(host, "stop-rep-agent", |world| world.set_rep_agent(host, false).is_ok())
     }
 
+    /// Stops the replication agent and drops the scheme, as a human would who chose this database to
+    /// be the only one. False if it is not loaded.
+    #[must_use = "false means there was nothing to drop"]
+    pub fn drop_scheme(&self, host: &str) -> bool {
+        self.fault(host, "drop-scheme", |world| world.drop_scheme(host).is_ok())
+    }
+
     /// Invalidates the database. With `held`, a process keeps the old memory: it reads
     /// Transitioning until [`Fleet::release`].
     pub fn invalidate(&self, host: &str, held: bool) {

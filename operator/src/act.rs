@@ -24,6 +24,9 @@ use crate::report;
 /// The least time between two passes that nothing asked for.
 const SHORTEST_REST: Duration = Duration::from_millis(50);
 
+/// The time between two questions to an agent that is silent and whose answer is urgent.
+const HURRIED: Duration = Duration::from_millis(100);
+
 /// What must be left of the lease when something irreversible is ordered: the next leader must not
 /// have begun when it reaches the agent.
 const LEAD: Duration = Duration::from_secs(3);
@@ -53,7 +56,12 @@ impl Operator {
         let now = Instant::now();
         let mut rest = plan.interval;
         for ordinal in Ordinal::ALL {
-            let interval = if plan.ask[ordinal] { Duration::ZERO } else { plan.interval };
+            // An agent that refuses connections answers at once: asking it without pause would spin.
+            let interval = match plan.ask[ordinal] {
+                true if sight.seen.members[ordinal].heard().is_some() => Duration::ZERO,
+                true => plan.interval.min(HURRIED),
+                false => plan.interval,
+            };
             rest = rest.min(self.ask(sight, ordinal, interval, now));
         }
         if recorded { Ok(Acted::Again) } else { Ok(Acted::Rest(rest.max(SHORTEST_REST))) }
@@ -171,10 +179,11 @@ impl Operator {
                 | Order::Create
                 | Order::Promote(..)
                 | Order::Activate(_)
+                | Order::Found(..)
                 | Order::Destroy(_) => agent.run(&endpoint, &call(&verb)).await.map(drop),
             };
-            if let (Order::Do(_, Some(then)), Ok(())) = (&order, &result)
-                && let Err(error) = agent.run(&endpoint, &call(then)).await
+            if let (Some(then), Ok(())) = (order.then(), &result)
+                && let Err(error) = agent.run(&endpoint, &call(&then)).await
             {
                 tracing::warn!(object = %sight.key, verb = then.name(), %error, "ignored");
             }

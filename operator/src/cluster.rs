@@ -92,6 +92,9 @@ pub enum ClusterError {
     /// The API server refuses what was sent, and would again.
     #[error("refused: {0}")]
     Refused(String),
+    /// No answer in time: try again later. It may have been done all the same.
+    #[error("the API server does not answer; trying again")]
+    Silent,
     /// No answer, or one that may be another next time: try again later.
     #[error("the API server does not answer as it should: {0}; trying again")]
     Unavailable(#[source] Box<kube::Error>),
@@ -107,6 +110,17 @@ impl From<kube::Error> for ClusterError {
             400 | 405 | 413 | 415 | 422 => Self::Refused(status.message.clone()),
             _ => Self::Unavailable(Box::new(error)),
         }
+    }
+}
+
+/// How long the API server may take for an answer: a pass must never wait for ever.
+const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// The answer, if it comes in time.
+async fn answer<T>(asked: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ClusterError> {
+    match tokio::time::timeout(ANSWER_WITHIN, asked).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(ClusterError::Silent),
     }
 }
 
@@ -138,11 +152,11 @@ impl Cluster for KubeCluster {
         namespace: &str,
         name: &str,
     ) -> Result<Option<TimesTenClassic>, ClusterError> {
-        Ok(self.objects(namespace).get_opt(name).await?)
+        answer(self.objects(namespace).get_opt(name)).await
     }
 
     async fn pod(&self, namespace: &str, name: &str) -> Result<Option<Pod>, ClusterError> {
-        Ok(self.pods(namespace).get_opt(name).await?)
+        answer(self.pods(namespace).get_opt(name)).await
     }
 
     async fn secret(
@@ -150,7 +164,9 @@ impl Cluster for KubeCluster {
         namespace: &str,
         name: &str,
     ) -> Result<Option<k8s_openapi::api::core::v1::Secret>, ClusterError> {
-        Ok(Api::namespaced(self.client.clone(), namespace).get_opt(name).await?)
+        let api: Api<k8s_openapi::api::core::v1::Secret> =
+            Api::namespaced(self.client.clone(), namespace);
+        answer(api.get_opt(name)).await
     }
 
     async fn record(
@@ -162,7 +178,7 @@ impl Cluster for KubeCluster {
         object.status = Some(status.clone());
         object.metadata.managed_fields = None;
         let api = self.objects(&object.namespace().unwrap_or_default());
-        Ok(api.replace_status(&object.name_any(), &PostParams::default(), &object).await?)
+        answer(api.replace_status(&object.name_any(), &PostParams::default(), &object)).await
     }
 
     async fn write(&self, write: &Write) -> Result<(), ClusterError> {
@@ -173,11 +189,11 @@ impl Cluster for KubeCluster {
             Api::namespaced_with(self.client.clone(), &namespace, &resource);
         match write {
             Write::Create(_) => {
-                api.create(&PostParams::default(), object).await?;
+                answer(api.create(&PostParams::default(), object)).await?;
             }
             Write::Apply(_) => {
                 let parameters = PatchParams::apply(MANAGER).force();
-                api.patch(&object.name_any(), &parameters, &Patch::Apply(object)).await?;
+                answer(api.patch(&object.name_any(), &parameters, &Patch::Apply(object))).await?;
             }
         }
         Ok(())
@@ -193,7 +209,8 @@ impl Cluster for KubeCluster {
         let label = role.map(labels::role_word);
         // The UID is the precondition: another pod of the same name refuses to change it.
         let patch = json!({"metadata": {"uid": uid, "labels": {labels::ROLE: label}}});
-        self.pods(namespace).patch(pod, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        let pods = self.pods(namespace);
+        answer(pods.patch(pod, &PatchParams::default(), &Patch::Merge(&patch))).await?;
         Ok(())
     }
 
@@ -205,7 +222,7 @@ impl Cluster for KubeCluster {
             }),
             ..DeleteParams::default()
         };
-        match self.pods(namespace).delete(pod, &parameters).await.map_err(ClusterError::from) {
+        match answer(self.pods(namespace).delete(pod, &parameters)).await {
             Ok(_) | Err(ClusterError::Gone) => Ok(()),
             Err(error) => Err(error),
         }
@@ -214,7 +231,7 @@ impl Cluster for KubeCluster {
     async fn say(&self, event: &Event) -> Result<(), ClusterError> {
         let namespace = event.metadata.namespace.clone().unwrap_or_default();
         let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
-        api.create(&PostParams::default(), event).await?;
+        answer(api.create(&PostParams::default(), event)).await?;
         Ok(())
     }
 }

@@ -5,9 +5,11 @@
 //! `routing` where clients go, and `proof` what must be known before anything dangerous is said.
 
 pub mod health;
+pub mod human;
 pub mod orders;
 pub mod proof;
 pub mod reason;
+mod recovery;
 pub mod routing;
 pub mod transition;
 
@@ -18,8 +20,9 @@ pub use self::reason::Reason;
 pub use self::routing::Label;
 
 use self::health::{Health, Patience};
+use self::human::Cause;
 use self::transition::Scene;
-use crate::agent::{Db, RepState};
+use crate::agent::{Db, Facts, RepState};
 use crate::desired::{Desired, Topology};
 use crate::objects::Write;
 use crate::observation::{Observation, Task};
@@ -83,7 +86,14 @@ fn manage(seen: &Observation, desired: &Desired) -> Plan {
         standby: &before[seen.standing.standby()],
     };
     // What a human said is put on record before anything follows from it.
-    let step = told.map_or_else(|| transition::next(&scene), |because| scene.stay(because));
+    let step = match told {
+        None => transition::next(&scene),
+        Some(Told::Stop) => {
+            let what = "stopManaging was changed: nothing is repaired and nobody guards this pair";
+            scene.stay(human::told(&scene, Cause::StopManaging, what))
+        }
+        Some(Told::Look) => scene.stay(Reason::Reexamining("`reexamine` was changed".into())),
+    };
     let mut standing = seen.standing.clone();
     stand(&mut standing, &seen, &step);
     // The roles may have changed: how a member is depends on its role.
@@ -138,20 +148,22 @@ impl Plan {
     }
 }
 
-/// Heeds `stopManaging` and `reexamine`: every change of their values counts once. Says what
-/// follows, if the state changes.
-fn heed(standing: &mut Standing, desired: &Desired) -> Option<Reason> {
+/// What a human has said, since the last pass.
+enum Told {
+    /// `stopManaging`: hands off.
+    Stop,
+    /// `reexamine`: look again.
+    Look,
+}
+
+/// Heeds `stopManaging` and `reexamine`: every change of their values counts once.
+fn heed(standing: &mut Standing, desired: &Desired) -> Option<Told> {
     let mut told = None;
     if standing.stop_managing != desired.stop_managing {
         standing.stop_managing.clone_from(&desired.stop_managing);
         if standing.state != State::ManualInterventionRequired {
             change(standing, State::ManualInterventionRequired);
-            told = Some(Reason::Manual(
-                "StopManaging".into(),
-                "stopManaging was changed: nothing is repaired and nobody guards this pair until \
-                 `reexamine` is changed"
-                    .into(),
-            ));
+            told = Some(Told::Stop);
         }
     }
     if standing.reexamine != desired.reexamine {
@@ -160,7 +172,7 @@ fn heed(standing: &mut Standing, desired: &Desired) -> Option<Reason> {
             change(standing, State::Reexamine);
             standing.intent = None;
             standing.task = None;
-            told = Some(Reason::Reexamining("`reexamine` was changed".into()));
+            told = Some(Told::Look);
         }
     }
     told
@@ -175,11 +187,12 @@ fn settle(seen: &mut Observation) {
             Task::Complete if alive => {
                 seen.standing.task = None;
                 seen.standing.rebuild = Rebuild::Repair;
+                seen.standing.copied = true;
             }
             // An order on its way explains that the agent does not know the task yet.
             Task::Unknown if alive && member.doing.is_some() => {}
-            Task::Failed(_) | Task::Unknown => rebuild_failed(&mut seen.standing),
-            _ if !alive => rebuild_failed(&mut seen.standing),
+            Task::Failed(_) | Task::Unknown => rebuild_failed(seen),
+            _ if !alive => rebuild_failed(seen),
             Task::Running | Task::NotAsked | Task::Complete => {}
         }
     }
@@ -202,10 +215,11 @@ fn settle(seen: &mut Observation) {
     }
 }
 
-fn rebuild_failed(standing: &mut Standing) {
-    standing.task = None;
-    standing.intent = None;
-    standing.rebuild_failures = standing.rebuild_failures.saturating_add(1);
+fn rebuild_failed(seen: &mut Observation) {
+    seen.rebuild_age = Duration::ZERO;
+    seen.standing.task = None;
+    seen.standing.intent = None;
+    seen.standing.rebuild_failures = seen.standing.rebuild_failures.saturating_add(1);
 }
 
 fn judge(seen: &Observation, desired: &Desired, active: Ordinal) -> Both<Health> {
@@ -228,6 +242,11 @@ fn judge(seen: &Observation, desired: &Desired, active: Ordinal) -> Both<Health>
 fn stand(standing: &mut Standing, seen: &Observation, step: &transition::Step) {
     let promoted = step.active != standing.active;
     standing.active = step.active;
+    // A copy that has to be made again, before the pair was whole, has failed: the pauses grow (I5).
+    if standing.copied && step.rebuild == Rebuild::Copy && !promoted {
+        standing.rebuild_failures = standing.rebuild_failures.saturating_add(1);
+    }
+    standing.copied &= step.rebuild != Rebuild::Copy;
     standing.rebuild = step.rebuild;
     if step.state != standing.state {
         change(standing, step.state);
@@ -250,8 +269,10 @@ fn stand(standing: &mut Standing, seen: &Observation, step: &transition::Step) {
         (_, State::ManualInterventionRequired | State::Failed) => {}
         _ => standing.manual = None,
     }
-    standing.twosafe |=
-        seen.members.iter().any(|(_, m)| m.facts().is_some_and(|f| f.twosafe == Some(true)));
+    let any =
+        |said: fn(&Facts) -> bool| seen.members.iter().any(|(_, m)| m.facts().is_some_and(said));
+    standing.twosafe |= any(|facts| facts.twosafe == Some(true));
+    standing.lax |= any(|f| f.disable_return == Some(true) || f.local_commit == Some(true));
 }
 
 fn change(standing: &mut Standing, state: State) {
@@ -272,6 +293,7 @@ fn remember(standing: &mut Standing, seen: &Observation, health: &Both<Health>) 
     if standing.state == State::Normal {
         standing.rebuild = Rebuild::Repair;
         standing.rebuild_failures = 0;
+        standing.copied = false;
     }
 }
 
@@ -285,6 +307,7 @@ fn intend(standing: &mut Standing, seen: &Observation, orders: &mut Orders) {
                 member: intention.member,
                 uid: pod.incarnation.uid.clone(),
                 term: standing.term,
+                unproven: intention.unproven,
                 why: intention.why,
                 at: seen.now,
             });

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use names::{ObjectNames, Owner};
-pub use policy::{BothDownBehavior, FencingPolicy};
+pub use policy::{BothDownBehavior, FencingPolicy, TrappedData};
 pub use quantity::Bytes;
 pub use timeouts::Timeouts;
 
@@ -88,6 +88,8 @@ pub struct Desired {
     pub timeouts: Timeouts,
     /// When an active that cannot be asked may be replaced.
     pub fencing_policy: FencingPolicy,
+    /// What becomes of commits that only an old active has.
+    pub trapped_data: TrappedData,
     /// What happens when both databases fail.
     pub both_down_behavior: BothDownBehavior,
     /// The switch `stopManaging`.
@@ -213,6 +215,7 @@ impl Desired {
             replication_tls: (tt.replication_cipher_suite.clone(), tt.replication_ssl_mandatory),
             timeouts: Timeouts::of(tt),
             fencing_policy: policy::fencing(tt)?,
+            trapped_data: policy::trapped(tt)?,
             both_down_behavior: policy::both_down(tt)?,
             stop_managing: tt.stop_managing.clone().unwrap_or_default(),
             reexamine: tt.reexamine.clone().unwrap_or_default(),

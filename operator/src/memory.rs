@@ -29,6 +29,8 @@ pub struct Memory {
     pub credentials: Option<Arc<Credentials>>,
     /// What is remembered of each pod.
     pub members: Both<Link>,
+    /// Why there are no credentials, though pods were started with some.
+    pub locked_out: Option<String>,
     /// The last error of a write of an owned object.
     pub trouble: Option<String>,
     /// Owned objects that were written and that the watches have not shown yet.
@@ -41,6 +43,7 @@ pub struct Memory {
     state: Option<(State, i64, Instant)>,
     intent: Option<(Intent, Instant)>,
     task: Option<(String, Instant)>,
+    rebuilds: Option<(u32, Instant)>,
 }
 
 impl Memory {
@@ -52,6 +55,7 @@ impl Memory {
             desired: None,
             credentials: None,
             members: Both::each(|_| Link::new(now)),
+            locked_out: None,
             trouble: None,
             recent: Recent::default(),
             compared: None,
@@ -59,6 +63,7 @@ impl Memory {
             state: None,
             intent: None,
             task: None,
+            rebuilds: None,
         }
     }
 
@@ -74,6 +79,10 @@ impl Memory {
         if self.task.as_ref().map(|(id, _)| id) != task {
             self.task = task.cloned().map(|id| (id, now));
         }
+        let failures = standing.rebuild_failures;
+        if self.rebuilds.is_none_or(|(known, _)| known != failures) {
+            self.rebuilds = Some((failures, now));
+        }
     }
 
     /// How long the object is known to be in its state.
@@ -86,6 +95,12 @@ impl Memory {
     #[must_use]
     pub fn intent_age(&self, now: Instant) -> Option<Duration> {
         self.intent.as_ref().map(|(_, since)| now - *since)
+    }
+
+    /// How long the number of failed rebuilds has been known.
+    #[must_use]
+    pub fn rebuild_age(&self, now: Instant) -> Duration {
+        self.rebuilds.map_or(Duration::ZERO, |(_, since)| now - since)
     }
 
     /// How long the task has been known.
@@ -128,7 +143,7 @@ pub struct Link {
     silent: Option<(Instant, Silence)>,
     fresh_from: Instant,
     doing: Option<(Verb, Instant)>,
-    failures: Vec<(Verb, u32, Instant, bool, String)>,
+    failures: Vec<Failed>,
     markers: Markers,
     task: (String, Task),
     label: Option<Written>,
@@ -143,14 +158,27 @@ struct Written {
     role: Option<Role>,
 }
 
+/// An order that failed when it was last given.
+#[derive(Debug)]
+struct Failed {
+    verb: Verb,
+    count: u32,
+    at: Instant,
+    said: bool,
+    hung: bool,
+    text: String,
+}
+
 #[derive(Debug)]
 struct Answer {
     facts: Facts,
     asked: Instant,
     unchanged: Instant,
+    took: Duration,
 }
 
-/// An agent that lets a question wait this long counts as silent since it was asked.
+/// An agent that lets a question wait this long counts as silent since it was asked, unless it
+/// has been slow before: it is then given twice the time of its last answer.
 pub const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Link {
@@ -195,7 +223,7 @@ impl Link {
     #[must_use]
     pub fn next_due(&self, interval: Duration, now: Instant) -> Duration {
         match (self.asking, self.asked) {
-            (Some(asking), _) => (asking + ANSWER_PATIENCE).saturating_duration_since(now),
+            (Some(asking), _) => (asking + self.patience()).saturating_duration_since(now),
             (None, Some(asked)) => (asked + interval).saturating_duration_since(now),
             (None, None) => Duration::ZERO,
         }
@@ -222,7 +250,7 @@ impl Link {
                 let same =
                     self.heard.as_ref().filter(|h| health_key(&h.facts) == health_key(&facts));
                 let unchanged = same.map_or(now, |heard| heard.unchanged);
-                self.heard = Some(Answer { facts, asked, unchanged });
+                self.heard = Some(Answer { facts, asked, unchanged, took: now - asked });
                 self.silent = None;
             }
             Err(how) => {
@@ -232,10 +260,16 @@ impl Link {
         }
     }
 
+    /// How long a question may wait: what is always slow is not silent.
+    fn patience(&self) -> Duration {
+        let usual = self.heard.as_ref().map_or(Duration::ZERO, |answer| answer.took);
+        ANSWER_PATIENCE.max(usual * 2)
+    }
+
     /// The agent as a pass sees it.
     #[must_use]
     pub fn agent(&self, now: Instant) -> Agent {
-        let overdue = self.asking.filter(|asked| now - *asked >= ANSWER_PATIENCE);
+        let overdue = self.asking.filter(|asked| now - *asked >= self.patience());
         let silent = self.silent.clone().or_else(|| {
             overdue.map(|asked| (asked, Silence::Mute("it lets a question wait".into())))
         });
@@ -265,7 +299,7 @@ impl Link {
         }
         match result {
             Ok(()) => {
-                self.failures.retain(|(failed, ..)| failed.name() != verb.name());
+                self.failures.retain(|failed| failed.verb.name() != verb.name());
                 match verb {
                     Verb::SetActive => self.markers.active = Some(true),
                     Verb::ClearActive => self.markers.active = Some(false),
@@ -276,15 +310,17 @@ impl Link {
             }
             Err(error) => {
                 let said = matches!(error, AgentError::Verb { .. });
-                self.fail(verb, said, error.to_string(), now);
+                let hung = matches!(error, AgentError::TimedOut { .. });
+                self.fail(verb, (said, hung), error.to_string(), now);
             }
         }
     }
 
-    fn fail(&mut self, verb: &Verb, said: bool, text: String, now: Instant) {
-        let count = self.failures.iter().find(|f| f.0.name() == verb.name()).map_or(0, |f| f.1);
-        self.failures.retain(|(failed, ..)| failed.name() != verb.name());
-        self.failures.push((verb.clone(), count + 1, now, said, text));
+    fn fail(&mut self, verb: &Verb, (said, hung): (bool, bool), text: String, at: Instant) {
+        let same = |failed: &Failed| failed.verb.name() == verb.name();
+        let count = self.failures.iter().find(|f| same(f)).map_or(0, |f| f.count) + 1;
+        self.failures.retain(|failed| !same(failed));
+        self.failures.push(Failed { verb: verb.clone(), count, at, said, hung, text });
     }
 
     /// What became of a task, asked then.
@@ -313,8 +349,12 @@ impl Link {
             Task::NotAsked | Task::Running | Task::Complete => None,
         };
         let news = self.task != (id.to_owned(), task.clone());
+        if task == Task::Complete && news {
+            // What failed, failed in the database that is no more.
+            self.failures.clear();
+        }
         if let Some(text) = text.filter(|_| news) {
-            self.fail(&Verb::RepDuplicate, true, text, now);
+            self.fail(&Verb::RepDuplicate, (true, false), text, now);
         }
         self.task = (id.to_owned(), task);
     }
@@ -335,14 +375,14 @@ impl Link {
     /// The orders that failed.
     #[must_use]
     pub fn failures(&self, now: Instant) -> Vec<Failure> {
-        let failure =
-            |(verb, count, at, said, text): &(Verb, u32, Instant, bool, String)| Failure {
-                verb: verb.clone(),
-                count: *count,
-                ago: now - *at,
-                said: *said,
-                text: text.clone(),
-            };
+        let failure = |failed: &Failed| Failure {
+            verb: failed.verb.clone(),
+            count: failed.count,
+            ago: now - failed.at,
+            said: failed.said,
+            hung: failed.hung,
+            text: failed.text.clone(),
+        };
         self.failures.iter().map(failure).collect()
     }
 

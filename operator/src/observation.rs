@@ -35,12 +35,16 @@ pub struct Observation {
     pub intent_age: Option<Duration>,
     /// How long this process has known the present task.
     pub task_age: Duration,
+    /// How long this process has known the present number of failed rebuilds.
+    pub rebuild_age: Duration,
     /// The two pods and what their agents say.
     pub members: Both<Member>,
     /// What has to be written so that the owned objects are as the spec wants them.
     pub drift: Vec<Write>,
     /// The last error that the API gave when an owned object was written, if it still stands.
     pub trouble: Option<String>,
+    /// Why no agent can be spoken to: the credentials that the pods were started with are gone.
+    pub locked_out: Option<String>,
     /// A request id for an asynchronous task that may be started in this pass.
     pub fresh_id: String,
 }
@@ -198,6 +202,8 @@ pub struct Failure {
     pub ago: Duration,
     /// The agent said no; else the order or its reply was lost.
     pub said: bool,
+    /// The agent took it and has not answered in time: it may be at work still.
+    pub hung: bool,
     /// What the agent said, secrets masked.
     pub text: String,
 }
@@ -251,6 +257,15 @@ impl Member {
     #[must_use]
     pub fn facts(&self) -> Option<&Facts> {
         self.heard().map(|heard| &heard.facts)
+    }
+
+    /// How long its agent has not answered.
+    #[must_use]
+    pub const fn silent_for(&self) -> Duration {
+        match &self.agent {
+            Agent::NotYet { waited: since, .. } | Agent::Silent { since, .. } => *since,
+            Agent::Heard(_) => Duration::ZERO,
+        }
     }
 
     /// The role label it carries.

@@ -68,19 +68,16 @@ impl Operator {
             (memory.desired.clone(), generation)
         };
         let credentials = match &desired {
-            Some((_, desired)) => self.credentials(&memory, desired).await?,
+            Some((_, desired)) => self.credentials(&memory, desired, has_pods(&object)).await?,
             None => None,
         };
         let now = Instant::now();
         let standing = report::standing(object.status.as_ref());
         let mut guard = lock(&memory);
         guard.note(&standing, now);
-        let drift = match &desired {
-            Some((believed, desired)) => {
-                self.drift(&mut guard, (*believed, desired), credentials.as_deref(), now)
-            }
-            None => Vec::new(),
-        };
+        let drift = desired.as_ref().map_or_else(Vec::new, |(believed, desired)| {
+            self.drift(&mut guard, (*believed, desired), credentials.as_deref(), now)
+        });
         let names = |ordinal: Ordinal| format!("{}-{ordinal}", object.name_any());
         let members = Both::each(|ordinal| {
             self.member(&mut guard, &names(ordinal), &namespace, &uid, &standing, ordinal, now)
@@ -98,10 +95,12 @@ impl Operator {
             in_state: guard.in_state(now),
             intent_age: guard.intent_age(now),
             task_age: guard.task_age(now),
+            rebuild_age: guard.rebuild_age(now),
             standing,
             members,
             drift,
             trouble: guard.trouble.clone(),
+            locked_out: guard.locked_out.clone(),
             fresh_id: TaskId::from_random(self.random_bytes()).to_string(),
         };
         drop(guard);
@@ -179,6 +178,12 @@ impl Operator {
         };
         memory.drift.iter().filter(|write| !awaits(write)).cloned().collect()
     }
+}
+
+/// Pods were seen that were started with the credentials of this object.
+fn has_pods(object: &TimesTenClassic) -> bool {
+    let pods = object.status.iter().flat_map(|status| &status.pod_status);
+    pods.into_iter().any(|pod| pod.has_been_seen == Some(true))
 }
 
 /// The version of the object to go by: the watch may lag behind what this process wrote itself.

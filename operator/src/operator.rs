@@ -128,6 +128,7 @@ impl Operator {
         &self,
         memory: &Mutex<Memory>,
         desired: &Desired,
+        started: bool,
     ) -> Result<Option<Arc<Credentials>>, ClusterError> {
         if let Some(credentials) = lock(memory).credentials.clone() {
             return Ok(Some(credentials));
@@ -144,6 +145,14 @@ impl Operator {
                         return Ok(None);
                     }
                 }
+            }
+            // New ones would lock the operator out of agents that run with the old (I15).
+            None if started => {
+                lock(memory).locked_out = Some(format!(
+                    "Secret {name}, with the credentials of the agents, is gone, and no other \
+                     copy of it is known"
+                ));
+                return Ok(None);
             }
             None => {
                 let random = Arc::clone(&self.random);
@@ -163,7 +172,9 @@ impl Operator {
             }
         };
         let credentials = Arc::new(credentials);
-        lock(memory).credentials = Some(Arc::clone(&credentials));
+        let mut memory = lock(memory);
+        memory.credentials = Some(Arc::clone(&credentials));
+        memory.locked_out = None;
         Ok(Some(credentials))
     }
 

@@ -7,6 +7,7 @@ mod conditions;
 mod events;
 mod memory;
 mod pods;
+mod warnings;
 
 pub use self::events::{Note, between as events, event, order_failed, written};
 pub use self::memory::standing;

@@ -132,12 +132,16 @@ pub struct Standing {
     pub rebuild: Rebuild,
     /// Rebuilds of the standby that failed in a row.
     pub rebuild_failures: u32,
+    /// The standby was copied since the pair was whole: another copy would be a second try.
+    pub copied: bool,
     /// The last value of `stopManaging` that was heeded.
     pub stop_managing: String,
     /// The last value of `reexamine` that was heeded.
     pub reexamine: String,
     /// The scheme was seen to use RETURN TWOSAFE.
     pub twosafe: bool,
+    /// It was seen to let commits pass unacknowledged: DISABLE RETURN or LOCAL COMMIT.
+    pub lax: bool,
     /// The last failover.
     pub failover: Option<Failover>,
     /// Why a human is needed: a reason in CamelCase and a sentence.
@@ -158,9 +162,11 @@ impl Standing {
             task: None,
             rebuild: Rebuild::Repair,
             rebuild_failures: 0,
+            copied: false,
             stop_managing: String::new(),
             reexamine: String::new(),
             twosafe: false,
+            lax: false,
             failover: None,
             manual: None,
         }
@@ -199,6 +205,8 @@ pub struct Intent {
     pub uid: String,
     /// The term it was decided in.
     pub term: i64,
+    /// A promotion for which the end of the old active is not proven.
+    pub unproven: bool,
     /// Why, for people.
     pub why: String,
     /// When.
@@ -254,6 +262,9 @@ pub enum Rebuild {
     Repair,
     /// By destroying its database and copying the active's.
     Copy,
+    /// By starting what has stopped. It was the active when its peer was promoted without proof of
+    /// its end: what it took since then is kept until the policy or a human lets it go.
+    Keep,
 }
 
 /// Times of a failover.

@@ -13,8 +13,7 @@ use timesten_operator::crd::TimesTenClassic;
 use timesten_operator::decide::{Order, Plan, decide};
 use timesten_operator::desired::Desired;
 use timesten_operator::observation::{
-    Agent, Failure, Heard, Markers, Member, Observation, Pod, PodFacts, Role, Silence, Task,
-    TtContainer,
+    Agent, Heard, Markers, Member, Observation, Pod, PodFacts, Role, Silence, Task, TtContainer,
 };
 use timesten_operator::pair::{Both, Ordinal};
 use timesten_operator::standing::{
@@ -193,12 +192,14 @@ fn seen(state: State, active: &str, standby: &str) -> Observation {
         in_state: LONG,
         intent_age: None,
         task_age: Duration::ZERO,
+        rebuild_age: Duration::ZERO,
         members: Both {
             zero: spelt("sample-0", active, Role::Active),
             one: spelt("sample-1", standby, Role::Standby),
         },
         drift: Vec::new(),
         trouble: None,
+        locked_out: None,
         fresh_id: "fresh".into(),
     }
 }
@@ -248,7 +249,7 @@ fn told(plan: &Plan) -> String {
 #[case::standby_ended("good", "ended", "ActiveTakeover 0 -/-")]
 #[case::standby_catches_up("good", "idle", "StandbyCatchup 0 -/clearReadiness")]
 #[case::both_ended("ended", "ended", "BothDown 0 -/-")]
-#[case::both_silent("silent-long", "silent-long", "BothDown 0 -/-")]
+#[case::we_are_deaf("silent-long", "silent-long", "Normal 0 -/-")]
 fn from_normal(#[case] active: &str, #[case] standby: &str, #[case] wanted: &str) {
     let plan = decide(&seen(State::Normal, active, standby));
     assert_eq!(told(&plan), wanted, "because {}", plan.because);
@@ -262,7 +263,8 @@ fn with_intent(
 ) -> Observation {
     let uid = seen.members[of].pod().unwrap().incarnation.uid.clone();
     let why = "a reason".into();
-    seen.standing.intent = Some(Intent { act, member: of, uid, term: 7, why, at: seen.now });
+    let at = seen.now;
+    seen.standing.intent = Some(Intent { act, member: of, uid, term: 7, unproven: false, why, at });
     seen.intent_age = Some(age);
     seen
 }
@@ -414,18 +416,11 @@ fn a_task_is_followed_to_its_end(
 fn a_failing_copy_pauses_longer_each_time() {
     let mut looked = alone(State::StandbyDown, Rebuild::Copy, "good", "no-db");
     looked.standing.rebuild_failures = 3;
-    let failure = |ago| Failure {
-        verb: Verb::RepDuplicate,
-        count: 3,
-        ago: Duration::from_secs(ago),
-        said: true,
-        text: "no".into(),
-    };
-    looked.members.one.failures = vec![failure(7)];
+    looked.rebuild_age = Duration::from_secs(7);
     let resting = decide(&looked);
     assert_eq!(resting.standing.intent, None);
     assert_eq!(resting.because.word(), "StandbyRebuildFailing");
-    looked.members.one.failures = vec![failure(9)];
+    looked.rebuild_age = Duration::from_secs(9);
     assert!(decide(&looked).standing.intent.is_some());
 }
 

@@ -3,6 +3,7 @@
 //! Never: runs anything. See docs/scenarios-language.md for the guide.
 
 mod actions;
+mod damage;
 mod span;
 
 use std::path::PathBuf;
@@ -13,6 +14,9 @@ use serde::Deserialize;
 pub use actions::{
     AgentFault, AgentMisbehaves, ApiFault, ApiMisbehaves, Crash, CrashPoint, Delete, History, Link,
     Member, Nothing, Refused, Seen, Step, Trigger,
+};
+pub use damage::{
+    Evict, Files, Invalidate, Peer, Rep, Scale, SetClock, SetPeer, SetRepState, Sidecar,
 };
 pub use span::Span;
 
@@ -73,6 +77,10 @@ pub struct Setting {
     /// How long every other verb of an agent takes longer. Default: no time.
     #[serde(default)]
     pub agent_delay: Option<Span>,
+    /// A commit is on disk when it is acknowledged. Default: true. Else what was neither flushed nor
+    /// sent is lost in a crash.
+    #[serde(default)]
+    pub durable: Option<bool>,
     /// How often the application writes; `never` for not at all. Default: 100ms.
     #[serde(default)]
     pub writes_every: Option<Span>,

@@ -4,6 +4,7 @@
 //! Never: leaves a step out. The first thing that is not as it should be ends the run.
 
 mod checks;
+mod damage;
 mod faults;
 mod reference;
 mod steps;
@@ -265,6 +266,7 @@ fn options(setting: &Setting, seed: u64) -> WorldOptions {
         nodes: setting.nodes.and_then(|nodes| u8::try_from(nodes).ok()).unwrap_or(3),
         durations,
         kubelet,
+        durable: setting.durable.unwrap_or(true),
         writes_every: Some(setting.writes_every.map_or(usual, |Span(every)| every)),
     }
 }

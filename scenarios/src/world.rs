@@ -9,7 +9,8 @@ mod record;
 mod routes;
 mod tap;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fake_agent::{Durations, Fleet, FleetOptions};
@@ -55,6 +56,8 @@ pub struct WorldOptions {
     pub durations: Durations,
     /// How long kubelets take.
     pub kubelet: Timings,
+    /// A commit is on disk when it is acknowledged.
+    pub durable: bool,
     /// How often the application writes.
     pub writes_every: Option<Duration>,
 }
@@ -67,6 +70,7 @@ impl Default for WorldOptions {
             nodes: 3,
             durations: Durations::default(),
             kubelet: Timings::default(),
+            durable: true,
             writes_every: Some(Duration::from_millis(100)),
         }
     }
@@ -94,6 +98,8 @@ pub struct World {
     pub record: Recorder,
     clock: Clock,
     random: Random,
+    /// How far the operator's wall clock is off, in seconds.
+    clock_shift: Arc<AtomicI64>,
     operator: Mutex<Option<JoinHandle<()>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     _tasks: JoinSet<()>,
@@ -117,6 +123,7 @@ impl World {
             durations: options.durations.clone(),
             unix_time: Arc::new(move || seconds.now().as_second()),
             seed: options.seed,
+            durable: options.durable,
             ..FleetOptions::default()
         });
         let (network, routes) = (Network::default(), Routes::default());
@@ -133,6 +140,7 @@ impl World {
             tap: Tap::default(),
             faults: Faults::new(),
             random: random(options.virtual_time, options.seed),
+            clock_shift: Arc::default(),
             operator: Mutex::new(None),
             writer: Mutex::new(None),
             _tasks: tasks,
@@ -157,15 +165,21 @@ impl World {
 
     /// Starts an operator, unless one runs.
     pub fn start_operator(&self) {
-        let mut operator = self.operator.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut operator = self.operator();
         if operator.is_some() {
             return;
         }
         let way = self.tap.on(self.faults.wrap(self.api.front()));
+        let (clock, shift) = (self.clock.clone(), Arc::clone(&self.clock_shift));
+        let clock = Clock::new(move || {
+            let by = jiff::SignedDuration::from_secs(shift.load(Ordering::Relaxed));
+            let now = clock.now();
+            now.checked_add(by).unwrap_or(now)
+        });
         *operator = Some(tokio::spawn(controller::run(Surroundings {
             client: Client::new(way, NAMESPACE),
             connector: self.network.connector(),
-            clock: self.clock.clone(),
+            clock,
             random: Arc::clone(&self.random),
             namespace: None,
             identity: Identity {
@@ -176,9 +190,18 @@ impl World {
         })));
     }
 
+    fn operator(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.operator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the operator's wall clock ahead, or back, by so many seconds.
+    pub fn shift_operator_clock(&self, seconds: i64) {
+        self.clock_shift.fetch_add(seconds, Ordering::Relaxed);
+    }
+
     /// Stops the operator at once, and everything it has under way.
     pub async fn stop_operator(&self) {
-        let operator = self.operator.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let operator = self.operator().take();
         if let Some(operator) = operator {
             operator.abort();
             let _ = operator.await;
@@ -241,10 +264,11 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        for task in [&self.operator, &self.writer] {
-            if let Some(task) = task.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                task.abort();
-            }
+        if let Some(operator) = self.operator().take() {
+            operator.abort();
+        }
+        if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            writer.abort();
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct Facts {
     pub open: Option<bool>,
     /// The agent's write probe succeeded.
     pub updatable: Option<bool>,
+    /// Why the write probe failed, masked.
+    pub update_error: Option<String>,
     /// The preStop hook is unloading the database: leave it alone.
     pub quiescing: bool,
     /// An in-place upgrade failed (not replicated).
@@ -184,6 +186,7 @@ impl Facts {
     fn of_sql(&mut self, reply: &StatusReply) {
         self.db_id = reply.new_id;
         self.updatable = reply.updatable;
+        self.update_error = reply.update_error.clone().filter(|text| !text.is_empty());
         self.twosafe = reply.twosafe;
         self.disable_return = reply.disable_return;
         self.local_commit = reply.local_commit;

@@ -125,6 +125,17 @@ pub struct TtSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^(RouteFenced|Confirmed)$"))]
     pub fencing_policy: Option<String>,
+    /// What becomes of commits that an old active took after its peer had been promoted without
+    /// proof of its end. Keep: its database is left alone, and the pair has no standby, until a human
+    /// has looked. Discard: it is destroyed and copied anew. Default: Keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(Keep|Discard)$"))]
+    pub trapped_data: Option<String>,
+    /// Seconds to wait for the pod with the best database after both have failed. Then the other
+    /// database is made the active, and what it lacks is lost. Unset or 0: wait for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub waiting_for_active_timeout: Option<i32>,
     /// Read-only copies that the pair feeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscribers: Option<Subscribers>,

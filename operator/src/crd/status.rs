@@ -412,9 +412,13 @@ pub struct StandbyRebuild {
     /// pending or complete.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// Repair: what has stopped is started. Copy: its database is destroyed and copied.
+    /// Repair: what has stopped is started. Copy: its database is destroyed and copied. Keep: it was
+    /// the active when its peer was promoted without proof of its end; it is not destroyed.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
+    /// It was copied since the pair was whole.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub rep_duplicate: Option<bool>,
 }
 
 /// An upgrade.
@@ -470,6 +474,9 @@ pub struct IntentStatus {
     /// The term it was decided in.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub term: Option<i64>,
+    /// A promotion for which the end of the old active is not proven.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub unproven: Option<bool>,
     /// Why.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -51,6 +51,8 @@ pub enum Ailment {
     Closed,
     /// Replication to the peer is paused.
     PeerPaused,
+    /// The active counts it as failed, and sends it nothing.
+    CountedOut,
 }
 
 /// What cannot be told yet, and why.
@@ -150,6 +152,9 @@ pub fn of_active(
         Ok(reached) => reached,
         Err(health) => return health,
     };
+    // Not being able to look is no failure while the peer still replicates with it: silence and
+    // gaps are then said in a condition, and the deadline is the peer's opinion.
+    let unchanged = if vouched(peer) && blind(facts) { Duration::ZERO } else { unchanged };
     if let Some(health) = database(facts, unchanged, patience) {
         return health;
     }
@@ -218,6 +223,9 @@ pub fn of_standby(
     match facts.rep_state {
         RepState::Standby => {}
         RepState::Recovering | RepState::Idle => return Health::CatchingUp,
+        RepState::Failed if unchanged <= patience.rep_state => {
+            return Health::Ailing(Ailment::CountedOut);
+        }
         state @ (RepState::Active | RepState::Failed) => {
             return Health::Down(Why::WrongState(state));
         }
@@ -259,6 +267,7 @@ fn reach<'a>(
             return down(Why::NoContainer(reason.clone()));
         }
     }
+    let dark = dark(peer) && pod.node_ready != Some(false);
     match &seen.agent {
         Agent::Heard(heard) => Ok((&heard.facts, heard.unchanged)),
         // A new life of the container is proof that the database is out of memory.
@@ -269,6 +278,8 @@ fn reach<'a>(
             let how = how.clone().unwrap_or_else(|| Silence::Mute("no answer yet".into()));
             silent(how, *waited, peer, patience, Puzzle::NotHeard)
         }
+        // Both fall silent at once, while Kubernetes hears from their nodes: it is us who are deaf.
+        Agent::Silent { how, .. } if dark => Err(Health::Unknown(Puzzle::Unanswered(how.clone()))),
         Agent::Silent { since, how } => {
             silent(how.clone(), *since, peer, patience, Puzzle::Unanswered(how.clone()))
         }
@@ -287,8 +298,7 @@ fn silent<'a>(
     if matches!(how, Silence::Refused(_)) {
         return Err(Health::Unknown(puzzle));
     }
-    let opinion = peer.facts().filter(|facts| facts.rep_agent == RunState::Running);
-    Err(match opinion.map(|facts| facts.peer_state) {
+    Err(match opinion(peer) {
         Some(PeerState::Stop | PeerState::Failed) if since >= LOST_AFTER => {
             Health::Down(Why::Lost(how))
         }
@@ -296,6 +306,35 @@ fn silent<'a>(
         None | Some(_) if since >= patience.unreachable => Health::Down(Why::Unreachable(how)),
         None | Some(_) => Health::Unknown(puzzle),
     })
+}
+
+/// What the peer's replication says of a member, if it can tell: one that has no role has had no
+/// contact, and says what it was last told.
+fn opinion(peer: &Member) -> Option<PeerState> {
+    let facts = peer.facts().filter(|facts| facts.rep_agent == RunState::Running)?;
+    let in_touch =
+        matches!(facts.rep_state, RepState::Active | RepState::Standby | RepState::Recovering);
+    in_touch.then_some(facts.peer_state)
+}
+
+/// The member's container runs, and its agent is silent too.
+fn dark(member: &Member) -> bool {
+    let runs = member.pod().is_some_and(|pod| pod.tt == TtContainer::Running && !pod.terminating);
+    runs && matches!(member.agent, Agent::Silent { .. })
+}
+
+/// The peer still replicates with the member.
+fn vouched(peer: &Member) -> bool {
+    matches!(opinion(peer), Some(PeerState::Start | PeerState::Pause))
+}
+
+/// The agent answers, but could not look: nothing it says is against the database.
+fn blind(facts: &Facts) -> bool {
+    facts.instance == Instance::Unknown
+        || facts.daemon == Daemon::Unknown
+        || facts.db == Db::Unknown
+        || (facts.db == Db::Loaded && facts.rep_scheme == RepScheme::Unknown)
+        || (facts.db == Db::Loaded && facts.rep_state == RepState::Unknown)
 }
 
 /// What keeps a database from being judged by its replication, if anything.
@@ -341,6 +380,7 @@ impl fmt::Display for Ailment {
             Self::AgentStopped => "its replication agent has stopped",
             Self::Closed => "its database is closed to users",
             Self::PeerPaused => "its replication to the peer is paused",
+            Self::CountedOut => "the active counts it as failed",
         })
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::health::{Ailment, Health};
+use super::health::{Ailment, Health, REPAIR_ATTEMPTS};
 use super::proof::{self, Candidate, Fenced, GoodSource, NotFenced};
 use super::reason::Reason;
 use crate::agent::{Daemon, Db, Facts, PeerState, RepScheme, RepState, RunState, Verb};
@@ -19,6 +19,8 @@ use crate::standing::{Irreversible, Rebuild, Standing, State};
 pub const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause between two tries of a failing verb.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How long a `createDb` that was not answered is given before it is sent again.
+pub const CREATE_PATIENCE: Duration = Duration::from_secs(3600);
 /// How many failed rebuilds in a row make a condition that a human should look at.
 pub const REBUILD_BUDGET: u32 = 3;
 
@@ -33,6 +35,9 @@ pub enum Order {
     Promote(Candidate, Fenced),
     /// Makes the best database ACTIVE after a dual failure, or at the very first.
     Activate(Fenced),
+    /// Makes a database ACTIVE that TimesTen does not take from its old role: its scheme is made
+    /// anew with this statement.
+    Found(Fenced, String),
     /// `destroyDb`: the peer has been seen to be a complete copy.
     Destroy(GoodSource),
     /// `repDuplicate`, as the task of that id.
@@ -47,8 +52,19 @@ impl Order {
             Self::Do(verb, _) => verb.clone(),
             Self::Create => Verb::CreateDb,
             Self::Promote(..) | Self::Activate(_) => Verb::RepStateSetActive,
+            Self::Found(_, statement) => Verb::CreateRepScheme { statement: statement.clone() },
             Self::Destroy(_) => Verb::DestroyDb,
             Self::Duplicate(..) => Verb::RepDuplicate,
+        }
+    }
+
+    /// The verb that follows at once if it succeeds.
+    #[must_use]
+    pub fn then(&self) -> Option<Verb> {
+        match self {
+            Self::Do(_, then) => then.clone(),
+            Self::Found(..) => Some(Verb::CreateRepEpilog),
+            _ => None,
         }
     }
 
@@ -66,6 +82,8 @@ pub struct Intention {
     pub act: Irreversible,
     /// In which member.
     pub member: Ordinal,
+    /// A promotion for which the end of the old active is not proven.
+    pub unproven: bool,
     /// Why.
     pub why: String,
 }
@@ -118,8 +136,14 @@ pub(super) fn given(field: &Field<'_>) -> Orders {
             field.bring_back(&mut orders, standby);
         }
         State::ConfiguringActive => field.configure(&mut orders, active),
-        State::BothDown
-        | State::WaitingForActive
+        State::BothDown => {
+            field.read(&mut orders, active);
+            // A standby that is to be destroyed has nothing to say.
+            if field.now.rebuild != Rebuild::Copy {
+                field.read(&mut orders, standby);
+            }
+        }
+        State::WaitingForActive
         | State::Reexamine
         | State::ManualInterventionRequired
         | State::Failed => {}
@@ -157,12 +181,26 @@ impl Field<'_> {
 
     /// The act is on record for the very pod; else it is put on record.
     fn recorded(&self, orders: &mut Orders, act: Irreversible, member: Ordinal, why: &str) -> bool {
+        self.on_record(orders, Intention { act, member, unproven: false, why: why.to_owned() })
+    }
+
+    /// The promotion is on record, with what is known of the old active; else it is put on record.
+    fn promotion_recorded(&self, orders: &mut Orders, member: Ordinal, fenced: &Fenced) -> bool {
+        let (unproven, why) = (fenced.unproven(), fenced.to_string());
+        self.on_record(orders, Intention { act: Irreversible::Promote, member, unproven, why })
+    }
+
+    fn on_record(&self, orders: &mut Orders, intention: Intention) -> bool {
+        let Intention { act, member, unproven, .. } = intention;
         let uid = self.member(member).pod().map(|pod| pod.incarnation.uid.as_str());
         let on_record = self.now.intent.as_ref().is_some_and(|intent| {
-            intent.act == act && intent.member == member && Some(intent.uid.as_str()) == uid
+            intent.act == act
+                && intent.member == member
+                && intent.unproven == unproven
+                && Some(intent.uid.as_str()) == uid
         });
         if !on_record && uid.is_some() {
-            orders.intend = Some(Intention { act, member, why: why.to_owned() });
+            orders.intend = Some(intention);
         }
         on_record && self.seen.intent_age.is_some()
     }
@@ -175,6 +213,7 @@ impl Field<'_> {
             (Daemon::Up, Db::None) => {
                 if self.recorded(orders, Irreversible::Create, to, "there is no database yet")
                     && self.may(to, &Verb::CreateDb)
+                    && !self.still_creating(to)
                 {
                     orders.give[to] = Some(Order::Create);
                 }
@@ -184,6 +223,12 @@ impl Field<'_> {
             (Daemon::Unknown, _)
             | (Daemon::Up, Db::Loading | Db::Unloading | Db::Transitioning | Db::Unknown) => {}
         }
+    }
+
+    /// `createDb` was not answered in time: the user's SQL may still run, and must not run twice.
+    fn still_creating(&self, to: Ordinal) -> bool {
+        let failure = self.member(to).failure(&Verb::CreateDb);
+        failure.is_some_and(|failure| failure.hung && failure.ago < CREATE_PATIENCE)
     }
 
     fn make_replicated(&self, orders: &mut Orders, to: Ordinal, facts: &Facts) {
@@ -216,6 +261,13 @@ impl Field<'_> {
             Health::Ailing(Ailment::PeerPaused) => {
                 self.order(orders, to, Verb::SetSubStateStart, None);
             }
+            Health::Ailing(Ailment::CountedOut) => {
+                let active = self.member(self.now.active).facts();
+                let still = |f: &Facts| matches!(f.peer_state, PeerState::Failed | PeerState::Stop);
+                if active.is_some_and(still) {
+                    self.order(orders, self.now.active, Verb::SetSubStateStart, None);
+                }
+            }
             // The peer is good, whatever this database believes of it (rows 21, 23).
             Health::OtherDown if self.in_step(to.other()) => {
                 self.order(orders, to, Verb::SetSubStateStart, None);
@@ -231,7 +283,7 @@ impl Field<'_> {
 
     fn in_step(&self, member: Ordinal) -> bool {
         matches!(self.health[member], Health::Healthy | Health::OtherDown)
-            && self.now.rebuild == Rebuild::Repair
+            && self.now.rebuild != Rebuild::Copy
     }
 
     /// Fence the old active, then promote its peer.
@@ -240,7 +292,6 @@ impl Field<'_> {
         let name = |of: Ordinal| self.member(of).name.clone();
         let Some(candidate) = Candidate::seen(self.member(new)) else {
             orders.because = Some(Reason::NotFit(name(new)));
-            orders.ask[new] = self.member(new).doing.is_none();
             return;
         };
         let fenced = Fenced::seen(
@@ -251,9 +302,8 @@ impl Field<'_> {
         );
         match fenced {
             Ok(fenced) => {
-                let why = fenced.to_string();
-                orders.because = Some(Reason::Promoting(name(new), why.clone()));
-                if self.recorded(orders, Irreversible::Promote, new, &why) {
+                orders.because = Some(Reason::Promoting(name(new), fenced.to_string()));
+                if self.promotion_recorded(orders, new, &fenced) {
                     let fresh = self.fresh(new);
                     orders.ask[new] = !fresh;
                     if fresh && self.may(new, &Verb::RepStateSetActive) {
@@ -264,12 +314,22 @@ impl Field<'_> {
             Err(lacking) => {
                 orders.because = Some(Reason::Fencing(name(old), lacking));
                 match lacking {
+                    NotFenced::Serves if self.undemotable(old) => {
+                        let dying = self.member(old).pod().is_some_and(|pod| pod.terminating);
+                        orders.delete = Some(old).filter(|_| !dying);
+                    }
                     NotFenced::Serves => self.demote(orders, old),
                     NotFenced::DeletePod => orders.delete = Some(old),
                     NotFenced::AwaitsEnd => {}
                 }
             }
         }
+    }
+
+    /// The old active answers, but does not let go of its role: its pod has to go.
+    fn undemotable(&self, old: Ordinal) -> bool {
+        let failed = |verb| self.member(old).failed(&verb) >= REPAIR_ATTEMPTS;
+        failed(Verb::StopRepAgent) || failed(Verb::RepDeactivate)
     }
 
     /// Takes the role from an active that still answers.
@@ -334,7 +394,7 @@ impl Field<'_> {
     /// Destroys or copies, if the active is a proven good source.
     fn copy(&self, orders: &mut Orders, to: Ordinal, act: Irreversible) {
         let from = to.other();
-        if self.rests(to) {
+        if self.rests() {
             return;
         }
         if !proof::serves(self.member(from)) {
@@ -359,31 +419,72 @@ impl Field<'_> {
         }
     }
 
-    /// The standby's rebuild has failed just now: growing pauses, whatever step failed (I5).
-    fn rests(&self, to: Ordinal) -> bool {
-        let failed = |verb| self.member(to).failure(&verb).map(|failure| failure.ago);
-        [failed(Verb::DestroyDb), failed(Verb::RepDuplicate)]
-            .into_iter()
-            .flatten()
-            .any(|ago| ago < pause(self.now.rebuild_failures))
+    /// Rebuilds have failed, the last one just now: growing pauses, whatever step failed (I5).
+    fn rests(&self) -> bool {
+        let failures = self.now.rebuild_failures;
+        let just_now = failures != self.seen.standing.rebuild_failures;
+        failures > 0 && (just_now || self.seen.rebuild_age < pause(failures))
+    }
+
+    /// Brings a database into memory, to see how far it goes. Nothing is changed by that.
+    fn read(&self, orders: &mut Orders, to: Ordinal) {
+        let Some(facts) = self.member(to).facts() else { return };
+        match (facts.daemon, facts.db) {
+            (Daemon::Down, _) => self.order(orders, to, Verb::StartDaemon, None),
+            (Daemon::Up, Db::Unloaded) => self.order(orders, to, Verb::LoadDb, None),
+            _ => {}
+        }
     }
 
     /// Makes the best database of a pair that was down the active.
     fn configure(&self, orders: &mut Orders, to: Ordinal) {
         let Some(facts) = self.member(to).facts() else { return };
         match (facts.daemon, facts.db) {
-            (Daemon::Down, _) => self.order(orders, to, Verb::StartDaemon, None),
-            (Daemon::Up, Db::Unloaded) => self.order(orders, to, Verb::LoadDb, None),
+            (Daemon::Up, Db::Loaded) if self.unwilling(to) => self.found(orders, to, facts),
             (Daemon::Up, Db::Loaded) => self.make_replicated(orders, to, facts),
-            (Daemon::Unknown, _)
-            | (
-                Daemon::Up,
-                Db::None | Db::Loading | Db::Unloading | Db::Transitioning | Db::Unknown,
-            ) => {}
+            _ => self.read(orders, to),
+        }
+    }
+
+    /// TimesTen does not make it ACTIVE from its old role: it was a standby, or lost its scheme.
+    fn unwilling(&self, to: Ordinal) -> bool {
+        let member = self.member(to);
+        let refused = member.failure(&Verb::RepStateSetActive).is_some_and(|failure| failure.said);
+        let facts = member.facts();
+        refused && facts.is_some_and(|facts| facts.rep_state != RepState::Active)
+    }
+
+    /// Makes its replication scheme anew, which makes it ACTIVE: only the scheme is dropped, no
+    /// data and no cache group (W9).
+    fn found(&self, orders: &mut Orders, to: Ordinal, facts: &Facts) {
+        let Some(fenced) = self.fence_peer(orders, to) else { return };
+        if !self.promotion_recorded(orders, to, &fenced) {
+            return;
+        }
+        match (facts.rep_agent, facts.rep_scheme) {
+            (RunState::Running, RepScheme::Exists) => {
+                self.order(orders, to, Verb::StopRepAgent, None);
+            }
+            (_, RepScheme::Exists) => self.order(orders, to, Verb::DropRepScheme, None),
+            (_, RepScheme::None) => {
+                let order = Order::Found(fenced, self.desired.rep_create_statement());
+                if self.may(to, &order.verb()) {
+                    orders.give[to] = Some(order);
+                }
+            }
+            (_, RepScheme::Unknown) => {}
         }
     }
 
     fn activate(&self, orders: &mut Orders, to: Ordinal) {
+        let Some(fenced) = self.fence_peer(orders, to) else { return };
+        if self.promotion_recorded(orders, to, &fenced) && self.may(to, &Verb::RepStateSetActive) {
+            orders.give[to] = Some(Order::Activate(fenced));
+        }
+    }
+
+    /// The proof that the peer of a database that is to be ACTIVE takes no writes, or what brings it.
+    fn fence_peer(&self, orders: &mut Orders, to: Ordinal) -> Option<Fenced> {
         let peer = to.other();
         let fenced = Fenced::peer_of_activated(
             self.member(peer),
@@ -392,19 +493,13 @@ impl Field<'_> {
             self.desired.fencing_policy,
         );
         match fenced {
-            Ok(fenced) => {
-                let why = fenced.to_string();
-                if self.recorded(orders, Irreversible::Promote, to, &why)
-                    && self.may(to, &Verb::RepStateSetActive)
-                {
-                    orders.give[to] = Some(Order::Activate(fenced));
-                }
-            }
+            Ok(fenced) => Some(fenced),
             Err(lacking) => {
                 orders.because = Some(Reason::Fencing(self.member(peer).name.clone(), lacking));
                 if lacking == NotFenced::DeletePod {
                     orders.delete = Some(peer);
                 }
+                None
             }
         }
     }

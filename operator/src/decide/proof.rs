@@ -48,6 +48,12 @@ pub enum NotFenced {
 }
 
 impl Fenced {
+    /// It rests on routing alone: the old active may still take writes of those it has as clients.
+    #[must_use]
+    pub fn unproven(&self) -> bool {
+        self.0 == Evidence::Unroutable
+    }
+
     /// Looks for evidence. `known` is the incarnation in which the member last was the active.
     ///
     /// # Errors
@@ -80,7 +86,10 @@ impl Fenced {
                     );
                 return match facts.rep_state {
                     _ if gone => Ok(Self(Evidence::NotLoaded)),
-                    RepState::Idle | RepState::Standby | RepState::Failed
+                    RepState::Idle
+                    | RepState::Standby
+                    | RepState::Failed
+                    | RepState::Recovering
                         if facts.db == Db::Loaded =>
                     {
                         Ok(Self(Evidence::Demoted))
@@ -117,6 +126,7 @@ impl Fenced {
         policy: FencingPolicy,
     ) -> Result<Self, NotFenced> {
         let claims = peer.facts().is_some_and(|facts| facts.rep_state == RepState::Active);
+        // Of a pair that was in step, only the one that was the active may ever have been ACTIVE.
         if standing.rebuild == Rebuild::Repair && !claims {
             return Ok(Self(Evidence::NeverActive));
         }

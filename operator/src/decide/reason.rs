@@ -51,10 +51,16 @@ pub enum Reason {
     NoGoodSource(String),
     /// The standby applies what it has missed.
     CatchingUp(String),
+    /// It has done so for long.
+    StillBehind(String),
     /// Neither database works.
     BothFailed(String),
     /// The pod with the best database has to come up first.
     WaitingForActive(String, String),
+    /// It does not come up for long: that pod, the other one, and how the first is.
+    WaitingTooLong(String, String, String),
+    /// The old active's database is kept, though it cannot follow the new one: why.
+    DataKept(String, String),
     /// That database is being made the active.
     Configuring(String, String),
     /// The operator looks whether what a human did is good.
@@ -90,8 +96,11 @@ impl Reason {
             Self::RebuildFailing { .. } => "StandbyRebuildFailing",
             Self::NoGoodSource(_) => "NoGoodSource",
             Self::CatchingUp(_) => "StandbyCatchingUp",
+            Self::StillBehind(_) => "StandbyBehind",
             Self::BothFailed(_) => "BothFailed",
             Self::WaitingForActive(..) => "WaitingForActive",
+            Self::WaitingTooLong(..) => "WaitingTooLong",
+            Self::DataKept(..) => "TrappedDataKept",
             Self::Configuring(..) => "ConfiguringActive",
             Self::Reexamining(_) => "Reexamining",
             Self::Manual(word, _) => word,
@@ -103,6 +112,7 @@ impl Reason {
 }
 
 impl fmt::Display for Reason {
+    #[expect(clippy::too_many_lines, reason = "a table: one sentence for each reason")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AllIsWell => f.write_str("both databases serve and replicate"),
@@ -137,10 +147,26 @@ impl fmt::Display for Reason {
                  nor copied over"
             ),
             Self::CatchingUp(pod) => write!(f, "{pod} applies what it has missed"),
+            Self::StillBehind(pod) => write!(
+                f,
+                "{pod} is still behind after minutes of catching up: the load may be more than it \
+                 can apply; until it is in step it cannot take over"
+            ),
             Self::BothFailed(why) => write!(f, "neither database works: {why}"),
             Self::WaitingForActive(pod, why) => {
                 write!(f, "{pod} holds the best database and has to come up first: {why}")
             }
+            Self::WaitingTooLong(best, other, why) => write!(
+                f,
+                "{best} holds the best database and does not come up: {why}; to go on with {other} \
+                 and lose what only {best} holds, set spec.ttspec.waitingForActiveTimeout"
+            ),
+            Self::DataKept(pod, why) => write!(
+                f,
+                "{pod} was the active when its peer was promoted without proof of its end, and may \
+                 hold commits that nobody else has ({why}); it is not destroyed; save what is \
+                 worth saving, then set spec.ttspec.trappedData to Discard"
+            ),
             Self::Configuring(pod, what) => write!(f, "making {pod} the active: {what}"),
             Self::Reexamining(what) => write!(f, "looking at what was repaired: {what}"),
             Self::Manual(_, sentence) => f.write_str(sentence),

@@ -3,14 +3,21 @@
 //! Never: gives orders, waits, or asks the time. This is the table of the documentation
 //! (docs/states.md); every state spells out its cases.
 
+use std::time::Duration;
+
 use super::health::{Ailment, Health, Why};
+use super::human::Cause;
 use super::proof::{self, Candidate};
 use super::reason::Reason;
-use crate::agent::{Db, RepScheme, RepState, RunState, Verb};
-use crate::desired::{BothDownBehavior, Desired};
+use super::{human, recovery};
+use crate::agent::{Db, RepState, RunState, Verb};
+use crate::desired::{Desired, TrappedData};
 use crate::observation::{Member, Observation};
 use crate::pair::Ordinal;
 use crate::standing::{Rebuild, State};
+
+/// When catching up is said to take long.
+const LONG_CATCHUP: Duration = Duration::from_secs(300);
 
 /// Where the pair stands next, and why.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,15 +45,15 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn a(&self) -> &Member {
+    pub(super) fn a(&self) -> &Member {
         &self.seen.members[self.seen.standing.active]
     }
 
-    fn s(&self) -> &Member {
+    pub(super) fn s(&self) -> &Member {
         &self.seen.members[self.seen.standing.standby()]
     }
 
-    fn step(&self, state: State, because: Reason) -> Step {
+    pub(super) fn step(&self, state: State, because: Reason) -> Step {
         let standing = &self.seen.standing;
         Step { state, active: standing.active, rebuild: standing.rebuild, because }
     }
@@ -65,26 +72,32 @@ impl Scene<'_> {
     }
 
     /// The peer has become the active: the roles change, and what the old active holds beyond
-    /// the new one's log is of another history, so that it has to be copied anew.
-    fn swap(&self, state: State, because: Reason) -> Step {
-        let active = self.seen.standing.standby();
-        Step { state, active, rebuild: Rebuild::Copy, because }
+    /// the new one's log is of another history, so that it has to be copied anew; unless nothing
+    /// proves that it took no writes meanwhile.
+    pub(super) fn swap(&self, state: State, because: Reason) -> Step {
+        let standing = &self.seen.standing;
+        let unproven = standing.intent.as_ref().is_some_and(|intent| intent.unproven);
+        let rebuild = if unproven { Rebuild::Keep } else { Rebuild::Copy };
+        Step { state, active: standing.standby(), rebuild, because }
     }
 }
 
 /// Where the pair stands next.
 #[must_use]
 pub fn next(scene: &Scene<'_>) -> Step {
+    if let Some(step) = human::refused(scene) {
+        return step;
+    }
     match scene.seen.standing.state {
         State::Initializing => initializing(scene),
         State::Normal => normal(scene),
         State::ActiveDown => active_down(scene),
         State::ActiveTakeover => active_takeover(scene),
         State::StandbyDown | State::StandbyStarting | State::StandbyCatchup => alone(scene),
-        State::BothDown => both_down(scene),
-        State::WaitingForActive => waiting_for_active(scene),
-        State::ConfiguringActive => configuring_active(scene),
-        State::Reexamine => reexamine(scene),
+        State::BothDown => recovery::both_down(scene),
+        State::WaitingForActive => recovery::waiting_for_active(scene),
+        State::ConfiguringActive => recovery::configuring_active(scene),
+        State::Reexamine => human::reexamine(scene),
         State::ManualInterventionRequired | State::Failed => {
             let (word, sentence) = scene.seen.standing.manual.clone().unwrap_or_else(|| {
                 ("ManualInterventionRequired".into(), "change `reexamine` when repaired".into())
@@ -105,16 +118,8 @@ fn initializing(scene: &Scene<'_>) -> Step {
     // The user's SQL must not run twice: what it left behind is for a human to see.
     let refused = scene.a().failure(&Verb::CreateDb).filter(|f| f.said);
     if let Some(failure) = refused.filter(|f| f.ago < scene.seen.in_state) {
-        return manual(
-            scene,
-            "CreateDbFailed",
-            &format!(
-                "{}: {}; correct the metadata files, delete this object and its volume claims, \
-                 and create it again",
-                scene.a().name,
-                failure.text
-            ),
-        );
+        let what = format!("{}: {}", scene.a().name, failure.text);
+        return human::manual(scene, Cause::CreateDbFailed, &what);
     }
     match (scene.active, scene.standby) {
         (Health::Healthy | Health::OtherDown, Health::Healthy) => {
@@ -165,10 +170,24 @@ fn active_down(scene: &Scene<'_>) -> Step {
         (Health::Down(why), Health::Down(too)) if new.doing.is_none() => {
             scene.step(State::BothDown, both_failed(scene, why, too))
         }
+        // A standby that does not come into step has a deadline: then both count as down (I6).
+        (Health::Down(why), standby) if never_fit(scene) => {
+            let because =
+                format!("{}; {} {}", scene.active_failed(why), new.name, sentence(standby));
+            scene.step(State::BothDown, Reason::BothFailed(because))
+        }
         (Health::Down(why), _) => scene.stay(scene.active_failed(why)),
         (_, Health::Down(_)) if undecided => scene.step(State::Normal, Reason::AllIsWell),
         _ => scene.stay(Reason::NotFit(new.name.clone())),
     }
+}
+
+/// The standby is none that could be promoted, for longer than is to be waited.
+fn never_fit(scene: &Scene<'_>) -> bool {
+    let standby = scene.s();
+    Candidate::seen(standby).is_none()
+        && standby.doing.is_none()
+        && scene.seen.in_state > scene.desired.timeouts.rep_state
 }
 
 /// The new or surviving active takes over what its peer did.
@@ -178,7 +197,7 @@ fn active_takeover(scene: &Scene<'_>) -> Step {
         Health::Down(why) => after_active(scene, why),
         Health::Unknown(puzzle) => scene.stay(Reason::Unclear(a.name.clone(), puzzle.clone())),
         // Said to TimesTen that the peer has failed, or no need to: the log is kept for it.
-        _ if scene.seen.standing.rebuild == Rebuild::Repair && !scene.seen.standing.twosafe => {
+        _ if scene.seen.standing.rebuild != Rebuild::Copy && !scene.seen.standing.twosafe => {
             scene.step(State::StandbyDown, Reason::Rebuilding(s.name.clone(), "starting it".into()))
         }
         Health::OtherDown => {
@@ -208,6 +227,9 @@ fn alone(scene: &Scene<'_>) -> Step {
         let state = if copying { State::StandbyStarting } else { State::StandbyDown };
         return scene.step(state, because);
     }
+    if trapped(scene) {
+        return copy(scene, "it stays IDLE");
+    }
     match (state, scene.standby) {
         (State::StandbyCatchup, Health::Healthy) => match scene.active {
             Health::Healthy => scene.step(State::Normal, Reason::AllIsWell),
@@ -218,7 +240,10 @@ fn alone(scene: &Scene<'_>) -> Step {
             if scene.seen.in_state > scene.desired.timeouts.rep_state && idle(s) {
                 return copy(scene, "it stays IDLE");
             }
-            scene.step(State::StandbyCatchup, Reason::CatchingUp(s.name.clone()))
+            let name = s.name.clone();
+            let long = state == State::StandbyCatchup && scene.seen.in_state > LONG_CATCHUP;
+            let because = if long { Reason::StillBehind(name) } else { Reason::CatchingUp(name) };
+            scene.step(State::StandbyCatchup, because)
         }
         (State::StandbyCatchup, Health::Ailing(what)) => {
             scene.stay(Reason::Mending(s.name.clone(), *what))
@@ -250,14 +275,30 @@ fn standby_is_down(scene: &Scene<'_>, why: &Why) -> Step {
     }
 }
 
+/// The old active runs again and TimesTen does not make it a standby: it has commits of its own.
+fn trapped(scene: &Scene<'_>) -> bool {
+    let long = |member: &Member| {
+        member.heard().is_some_and(|heard| {
+            heard.facts.rep_agent == RunState::Running
+                && heard.unchanged > scene.desired.timeouts.rep_state
+        })
+    };
+    scene.seen.standing.rebuild == Rebuild::Keep && idle(scene.s()) && long(scene.s())
+}
+
 fn copy(scene: &Scene<'_>, why: &str) -> Step {
+    let kept = scene.desired.trapped_data == TrappedData::Keep;
+    if scene.seen.standing.rebuild == Rebuild::Keep && kept {
+        let because = Reason::DataKept(scene.s().name.clone(), why.to_owned());
+        return scene.step(State::StandbyDown, because);
+    }
     let because = Reason::Rebuilding(scene.s().name.clone(), format!("it is copied: {why}"));
     Step { rebuild: Rebuild::Copy, ..scene.step(State::StandbyDown, because) }
 }
 
 /// The active has failed while it served alone. Only a standby in step may follow it.
 fn after_active(scene: &Scene<'_>, why: &Why) -> Step {
-    let in_step = scene.seen.standing.rebuild == Rebuild::Repair
+    let in_step = scene.seen.standing.rebuild != Rebuild::Copy
         && scene.seen.standing.task.is_none()
         && Candidate::seen(scene.s()).is_some();
     if in_step {
@@ -271,168 +312,12 @@ fn after_active(scene: &Scene<'_>, why: &Why) -> Step {
     scene.step(State::BothDown, because)
 }
 
-/// The choice after a dual failure: what both say of themselves first, the documented rule else.
-fn both_down(scene: &Scene<'_>) -> Step {
-    let standing = &scene.seen.standing;
-    if let Some(step) = still_alive(scene) {
-        return step;
-    }
-    if scene.desired.both_down_behavior == BothDownBehavior::Manual {
-        return manual(
-            scene,
-            "BothDown",
-            "both databases have failed and bothDownBehavior is Manual",
-        );
-    }
-    // The standby of a twosafe pair commits first (About the BothDown State); a standby that was
-    // not in step is never chosen.
-    let standby_leads = standing.twosafe
-        && standing.rebuild == Rebuild::Repair
-        && matches!(standing.previous, State::Normal | State::ActiveDown);
-    if standby_leads {
-        let because = Reason::WaitingForActive(scene.s().name.clone(), "it commits first".into());
-        return scene.swap(State::WaitingForActive, because);
-    }
-    let because = Reason::WaitingForActive(scene.a().name.clone(), "it was the active".into());
-    scene.step(State::WaitingForActive, because)
-}
-
-/// Both may only have been out of sight: an ACTIVE that serves is believed.
-fn still_alive(scene: &Scene<'_>) -> Option<Step> {
-    let standing = &scene.seen.standing;
-    if scene.active.serves() {
-        let because = Reason::TakingOver(scene.a().name.clone());
-        let state = if *scene.standby == Health::Healthy && standing.rebuild == Rebuild::Repair {
-            State::Normal
-        } else {
-            State::ActiveTakeover
-        };
-        return Some(scene.step(state, because));
-    }
-    let intended =
-        standing.intent.as_ref().is_some_and(|intent| intent.member == standing.standby());
-    (intended && promoted(scene.s()))
-        .then(|| scene.swap(State::ActiveTakeover, Reason::TakingOver(scene.s().name.clone())))
-}
-
-fn waiting_for_active(scene: &Scene<'_>) -> Step {
-    if let Some(step) = still_alive(scene) {
-        return step;
-    }
-    let pod = || scene.a().name.clone();
-    match scene.a().facts() {
-        Some(_) => scene
-            .step(State::ConfiguringActive, Reason::Configuring(pod(), "its agent answers".into())),
-        None => scene.stay(Reason::WaitingForActive(pod(), sentence(scene.active))),
-    }
-}
-
-fn configuring_active(scene: &Scene<'_>) -> Step {
-    let (a, s) = (scene.a(), scene.s());
-    match scene.active {
-        Health::Healthy | Health::OtherDown => {
-            // The old roles in good health mean that nothing was lost: nothing is copied.
-            let whole =
-                *scene.standby == Health::Healthy && scene.seen.standing.rebuild == Rebuild::Repair;
-            let state = if whole { State::Normal } else { State::ActiveTakeover };
-            scene.step(state, Reason::TakingOver(a.name.clone()))
-        }
-        Health::Down(why @ (Why::NoDatabase | Why::NoInstance)) => manual(
-            scene,
-            "BestDatabaseLost",
-            &format!(
-                "{}: {why}; the other copy, in {}, is untouched: make it the only database that \
-                 is up (agent stopped, no replication scheme), or restore the volume",
-                a.name, s.name
-            ),
-        ),
-        Health::Down(
-            why @ (Why::NoPod | Why::ForeignPod | Why::NoContainer(_) | Why::Unreachable(_)),
-        ) => scene.step(
-            State::WaitingForActive,
-            Reason::WaitingForActive(a.name.clone(), why.to_string()),
-        ),
-        other => scene.stay(Reason::Configuring(a.name.clone(), sentence(other))),
-    }
-}
-
-/// A human says that the pair is repaired: roles come from what the databases say.
-fn reexamine(scene: &Scene<'_>) -> Step {
-    let standing = &scene.seen.standing;
-    let (a, s) = (scene.a(), scene.s());
-    let patient = scene.seen.in_state <= scene.desired.timeouts.unreachable;
-    match (scene.active, scene.standby) {
-        (Health::Healthy, Health::Healthy) => scene.step(State::Normal, Reason::AllIsWell),
-        _ if proof::serves(a) && proof::serves(s) => manual(
-            scene,
-            "TwoActives",
-            &format!(
-                "both {} and {} are ACTIVE: stop one of them and change `reexamine`",
-                a.name, s.name
-            ),
-        ),
-        _ if proof::serves(s) => Step {
-            state: State::Reexamine,
-            active: standing.standby(),
-            rebuild: Rebuild::Repair,
-            because: Reason::Reexamining(format!("{} is the active", s.name)),
-        },
-        (_, Health::Down(_)) if proof::serves(a) => {
-            scene.step(State::ActiveTakeover, Reason::TakingOver(a.name.clone()))
-        }
-        (_, Health::Down(_)) if lone(a) => only(scene, standing.active),
-        (Health::Down(_), _) if lone(s) => only(scene, standing.standby()),
-        (active, standby) if patient => scene.stay(Reason::Reexamining(format!(
-            "{} {}; {} {}",
-            a.name,
-            sentence(active),
-            s.name,
-            sentence(standby)
-        ))),
-        (active, standby) => manual(
-            scene,
-            "ReexamineFailed",
-            &format!(
-                "the pair is not repaired: {} {}; {} {}; bring up one ACTIVE and one STANDBY, or \
-                 exactly one database, and change `reexamine` again",
-                a.name,
-                sentence(active),
-                s.name,
-                sentence(standby)
-            ),
-        ),
-    }
-}
-
-fn only(scene: &Scene<'_>, active: Ordinal) -> Step {
-    let because = Reason::Configuring(
-        scene.seen.members[active].name.clone(),
-        "it is the only database that is up".into(),
-    );
-    Step { active, rebuild: Rebuild::Copy, ..scene.step(State::ConfiguringActive, because) }
-}
-
-fn manual(scene: &Scene<'_>, word: &str, sentence: &str) -> Step {
-    let because = Reason::Manual(word.into(), sentence.into());
-    scene.step(State::ManualInterventionRequired, because)
-}
-
 fn both_failed(scene: &Scene<'_>, a: &Why, s: &Why) -> Reason {
     Reason::BothFailed(format!("{}: {a}; {}: {s}", scene.a().name, scene.s().name))
 }
 
-/// A loaded database without a scheme or an agent: a human chose it to be the only one.
-fn lone(member: &Member) -> bool {
-    member.facts().is_some_and(|facts| {
-        facts.db == Db::Loaded
-            && facts.rep_scheme == RepScheme::None
-            && facts.rep_agent == RunState::NotRunning
-            && facts.rep_state == RepState::Idle
-    })
-}
-
 /// The member's database says that it is ACTIVE.
-fn promoted(member: &Member) -> bool {
+pub(super) fn promoted(member: &Member) -> bool {
     member
         .facts()
         .is_some_and(|facts| facts.db == Db::Loaded && facts.rep_state == RepState::Active)

@@ -12,6 +12,15 @@ pub enum FencingPolicy {
     Confirmed,
 }
 
+/// What becomes of commits that an old active took after its peer was promoted without proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrappedData {
+    /// Its database is left alone until a human says otherwise.
+    Keep,
+    /// It is destroyed and copied anew.
+    Discard,
+}
+
 /// What happens when both databases fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BothDownBehavior {
@@ -29,6 +38,18 @@ pub(super) fn fencing(tt: &TtSpec) -> Result<FencingPolicy, SpecProblem> {
         Some(other) => {
             let problem = format!("{other:?} is not known");
             Err(SpecProblem::new("ttspec.fencingPolicy", problem, "write RouteFenced or Confirmed"))
+        }
+    }
+}
+
+/// That of the spec.
+pub(super) fn trapped(tt: &TtSpec) -> Result<TrappedData, SpecProblem> {
+    match tt.trapped_data.as_deref() {
+        None | Some("Keep") => Ok(TrappedData::Keep),
+        Some("Discard") => Ok(TrappedData::Discard),
+        Some(other) => {
+            let problem = format!("{other:?} is not known");
+            Err(SpecProblem::new("ttspec.trappedData", problem, "write Keep or Discard"))
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) const OBJECTS_APPLIED: &str = "ObjectsApplied";
 pub(super) const REBUILD_FAILING: &str = "StandbyRebuildFailing";
 
 /// A condition to say: its type, its status, and the word and sentence for it.
-struct Say {
+pub(super) struct Say {
     kind: &'static str,
     status: bool,
     why: (String, String),
@@ -35,7 +35,7 @@ struct Say {
 
 /// All conditions.
 pub(super) fn all(before: &[Condition], seen: &Observation, plan: &Plan) -> Vec<Condition> {
-    [pair(plan), operator(seen, plan)]
+    [pair(plan), operator(seen, plan), super::warnings::all(seen)]
         .into_iter()
         .flatten()
         .map(|say| condition(before, seen, say))
@@ -87,9 +87,6 @@ fn operator(seen: &Observation, plan: &Plan) -> Vec<Say> {
         words("InvalidSpec", &format!("{problem}; the last valid spec stays in force"))
     });
     let trouble = seen.trouble.as_ref().map(|text| words("WriteFailed", text));
-    let unless = |kind, wrong: Option<(String, String)>, good| {
-        say(kind, wrong.is_none(), good, wrong.unwrap_or_default())
-    };
     vec![
         Say { kind: MANAGED, status: !hands_off && seen.desired.is_ok(), why: because(plan) },
         unless(OBSERVED, silent, ("AgentsAnswer", "the agents of all pods that run answer")),
@@ -106,7 +103,16 @@ fn because(plan: &Plan) -> (String, String) {
     words(plan.because.word(), &plan.because.to_string())
 }
 
-fn words(word: &str, sentence: &str) -> (String, String) {
+/// It is so, unless something is wrong.
+pub(super) fn unless(
+    kind: &'static str,
+    wrong: Option<(String, String)>,
+    good: (&str, &str),
+) -> Say {
+    say(kind, wrong.is_none(), good, wrong.unwrap_or_default())
+}
+
+pub(super) fn words(word: &str, sentence: &str) -> (String, String) {
     (word.to_owned(), sentence.to_owned())
 }
 

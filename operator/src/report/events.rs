@@ -127,9 +127,11 @@ fn of_conditions(
     notes: &mut Vec<Note>,
 ) {
     use super::conditions::{MANAGED, OBJECTS_APPLIED, REBUILD_FAILING, SPEC_VALID};
+    use super::warnings::{CLOCKS_AGREE, MEMORY_SUFFICIENT, WRITES_ACCEPTED};
     for condition in &after.conditions {
         let bad = match condition.type_.as_str() {
-            MANAGED | OBJECTS_APPLIED | SPEC_VALID => condition.status == "False",
+            MANAGED | OBJECTS_APPLIED | SPEC_VALID | WRITES_ACCEPTED | MEMORY_SUFFICIENT
+            | CLOCKS_AGREE => condition.status == "False",
             REBUILD_FAILING => condition.status == "True",
             _ => false,
         };

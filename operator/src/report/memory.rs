@@ -18,6 +18,7 @@ use crate::standing::{
 /// Words of `standbyDownStandbyAS.mode`.
 const REPAIR: &str = "Repair";
 const COPY: &str = "Copy";
+const KEEP: &str = "Keep";
 
 /// Where the pair stands, as the status says. What cannot be read is as in a new object: roles are
 /// then taken from what the databases say.
@@ -34,13 +35,19 @@ pub fn standing(status: Option<&TimesTenClassicStatus>) -> Standing {
     standing.incarnations = Both::each(|ordinal| incarnation(&status.pod_status, ordinal));
     standing.intent = status.intent.as_ref().and_then(read_intent);
     standing.task = status.async_status.as_ref().and_then(read_task);
-    let mode = status.standby_down_standby_as.as_ref().and_then(|rebuild| rebuild.mode.as_deref());
-    standing.rebuild = if mode == Some(COPY) { Rebuild::Copy } else { Rebuild::Repair };
+    let rebuild = status.standby_down_standby_as.as_ref();
+    standing.rebuild = match rebuild.and_then(|rebuild| rebuild.mode.as_deref()) {
+        Some(COPY) => Rebuild::Copy,
+        Some(KEEP) => Rebuild::Keep,
+        _ => Rebuild::Repair,
+    };
+    standing.copied = rebuild.and_then(|rebuild| rebuild.rep_duplicate).unwrap_or_default();
     standing.rebuild_failures =
         status.rep_start_fail_count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
     standing.stop_managing = status.prev_stop_managing.clone().unwrap_or_default();
     standing.reexamine = status.prev_reexamine.clone().unwrap_or_default();
     standing.twosafe = status.using_twosafe.unwrap_or_default();
+    standing.lax = status.both_down_recovery_ineligible.unwrap_or_default();
     standing.failover = status.last_failover.as_ref().and_then(read_failover);
     if matches!(now, State::ManualInterventionRequired | State::Failed) {
         standing.manual = status
@@ -71,6 +78,7 @@ pub(super) fn keep(
         pod: Some(seen.members[intent.member].name.clone()),
         pod_uid: Some(intent.uid.clone()),
         term: Some(intent.term),
+        unproven: intent.unproven.then_some(true),
         reason: Some(intent.why.clone()),
         at: Some(Time(intent.at)),
     });
@@ -79,17 +87,20 @@ pub(super) fn keep(
     let mode = match standing.rebuild {
         Rebuild::Repair => REPAIR,
         Rebuild::Copy => COPY,
+        Rebuild::Keep => KEEP,
     };
     status.standby_down_standby_as = Some(StandbyRebuild {
         pod_name: Some(seen.members[standing.standby()].name.clone()),
         status: Some(if whole { "complete" } else { "pending" }.into()),
         mode: Some(mode.into()),
+        rep_duplicate: Some(standing.copied),
         ..StandbyRebuild::default()
     });
     status.rep_start_fail_count = i32::try_from(standing.rebuild_failures).ok();
     status.prev_stop_managing = Some(standing.stop_managing.clone());
     status.prev_reexamine = Some(standing.reexamine.clone());
     status.using_twosafe = Some(standing.twosafe);
+    status.both_down_recovery_ineligible = Some(standing.lax);
     status.last_failover = standing.failover.as_ref().map(|failover| LastFailover {
         from: Some(failover.from.clone()),
         to: Some(failover.to.clone()),
@@ -156,6 +167,7 @@ fn read_intent(intent: &IntentStatus) -> Option<Intent> {
         member: ordinal(intent.pod.as_deref())?,
         uid: intent.pod_uid.clone()?,
         term: intent.term?,
+        unproven: intent.unproven.unwrap_or_default(),
         why: intent.reason.clone().unwrap_or_default(),
         at: intent.at.as_ref()?.0,
     })

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Span;
+use super::{Evict, Files, Invalidate, Scale, SetClock, SetPeer, SetRepState, Sidecar, Span};
 
 /// One step. The key says what is done.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -47,6 +47,40 @@ pub enum Step {
     CloseDatabase(Member),
     /// Stops the replication agent.
     StopRepAgent(Member),
+    /// Throws the database out of memory.
+    Invalidate(Invalidate),
+    /// The process that held invalid memory lets go.
+    Release(Member),
+    /// Deletes the database's files.
+    WipeDatabase(Member),
+    /// Takes the database out of memory, as a human would with `ttAdmin -ramUnload`.
+    UnloadDatabase(Member),
+    /// Loses the volume of a pod, and all that is on it.
+    LoseVolume(Member),
+    /// Sets what a database believes of its peer.
+    SetPeer(SetPeer),
+    /// Forces a replication state.
+    SetRepState(SetRepState),
+    /// Stops the replication agent and drops the scheme, as a human does who keeps this database.
+    DropScheme(Member),
+    /// Kills a container beside `tt`.
+    KillSidecar(Sidecar),
+    /// Evicts a pod.
+    Evict(Evict),
+    /// Scales the StatefulSet by hand.
+    Scale(Scale),
+    /// Deletes the Secret that the agents' credentials are in.
+    DeleteCredentials(Nothing),
+    /// Creates that Secret again, as it was.
+    RestoreCredentials(Nothing),
+    /// Empties the object's status.
+    WipeStatus(Nothing),
+    /// Creates the object again, as it was at first.
+    Recreate(Nothing),
+    /// Creates a ConfigMap with metadata files.
+    CreateFiles(Files),
+    /// Sets the operator's wall clock.
+    SetClock(SetClock),
     /// Makes an agent misbehave.
     Agent(AgentMisbehaves),
     /// Makes all agents behave again.
@@ -101,6 +135,9 @@ pub struct Seen {
     /// An event with this text exists.
     #[serde(default)]
     pub event: Option<String>,
+    /// What is in the status: a part of it, where `"*"` stands for anything.
+    #[serde(default)]
+    pub status: Map<String, Value>,
     /// The application can write.
     #[serde(default)]
     pub serves: Option<bool>,

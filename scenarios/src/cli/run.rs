@@ -29,6 +29,9 @@ pub(crate) struct Run {
     /// Only scenarios with this text in their name.
     #[arg(long)]
     filter: Option<String>,
+    /// Without the quiet hour at the end of each, to try something out.
+    #[arg(long)]
+    quick: bool,
     /// Write a JUnit report to this file.
     #[arg(long)]
     junit: Option<PathBuf>,
@@ -56,7 +59,9 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     let seeds = arguments.seed..arguments.seed.saturating_add(arguments.seeds.max(1));
     let work: Vec<(&Case, u64)> =
         cases.iter().flat_map(|case| seeds.clone().map(move |seed| (case, seed))).collect();
-    let outcomes = all(&work, arguments.jobs);
+    let play =
+        if arguments.quick { scenarios::run::without_quiet_hour } else { scenarios::run::run };
+    let outcomes = all(&work, arguments.jobs, play);
     if let Some(file) = &arguments.junit {
         std::fs::write(file, junit::xml(&outcomes))
             .with_context(|| format!("--junit {}", file.display()))?;
@@ -75,7 +80,11 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs all, each in a world of its own, and gives the outcomes in the order of the work.
-fn all(work: &[(&Case, u64)], jobs: Option<usize>) -> Vec<Outcome> {
+fn all(
+    work: &[(&Case, u64)],
+    jobs: Option<usize>,
+    play: fn(&Case, u64) -> Outcome,
+) -> Vec<Outcome> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = jobs.unwrap_or(processors).clamp(1, work.len().max(1));
     let bar = bar(work.len());
@@ -87,7 +96,7 @@ fn all(work: &[(&Case, u64)], jobs: Option<usize>) -> Vec<Outcome> {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some((case, seed)) = work.get(index) else { break };
-                    let outcome = scenarios::run::run(case, *seed);
+                    let outcome = play(case, *seed);
                     let line = report::line(&outcome);
                     bar.suspend(|| println!("{line}"));
                     bar.inc(1);

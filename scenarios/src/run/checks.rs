@@ -64,6 +64,11 @@ pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
             wrong.push(format!("message: expected {message:?} in one of {all:?}"));
         }
     }
+    if let Some(status) = status {
+        lacking("status", &Value::Object(seen.status.clone()), status, &mut wrong);
+    } else if !seen.status.is_empty() {
+        wrong.push("status: expected one, seen none".into());
+    }
     if let Some(event) = &seen.event {
         let said = world.record.with(|record| {
             let mut notes = record.timeline.0.iter().filter_map(|m| m.text.strip_prefix("event "));
@@ -79,6 +84,21 @@ pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
         wrong.push(format!("object: expected {name}, seen none"));
     }
     wrong
+}
+
+/// What of `wanted` is not in `is`. `"*"` stands for anything that is there.
+fn lacking(at: &str, wanted: &Value, is: &Value, wrong: &mut Vec<String>) {
+    match (wanted, is) {
+        (Value::Object(wanted), is) => {
+            for (key, wanted) in wanted {
+                let is = is.get(key).unwrap_or(&Value::Null);
+                lacking(&format!("{at}.{key}"), wanted, is, wrong);
+            }
+        }
+        (Value::String(any), is) if any == "*" && !is.is_null() => {}
+        (wanted, is) if wanted == is => {}
+        (wanted, is) => wrong.push(format!("{at}: expected {wanted}, seen {is}")),
+    }
 }
 
 fn routed_to(world: &World) -> String {
@@ -131,6 +151,10 @@ pub(super) fn api(client: Client, kind: &str) -> Option<Api<DynamicObject>> {
         "statefulset" => ("apps", "StatefulSet", "statefulsets"),
         "poddisruptionbudget" => ("policy", "PodDisruptionBudget", "poddisruptionbudgets"),
         "timestenclassic" => return Some(objects(client)),
+        "namespace" => {
+            let gvk = GroupVersionKind::gvk("", "v1", "Namespace");
+            return Some(Api::all_with(client, &ApiResource::from_gvk(&gvk)));
+        }
         _ => return None,
     };
     let gvk = GroupVersionKind::gvk(group, "v1", kind);

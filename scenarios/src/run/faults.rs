@@ -111,11 +111,11 @@ impl Player<'_> {
                 self.mend_cuts();
                 Ok(())
             }
-            other => Err(self.wrong(law, &format!("{other:?} is no fault"), vec![])),
+            other => self.damage(law, other).await,
         }
     }
 
-    fn say(&self, text: String) {
+    pub(super) fn say(&self, text: String) {
         self.world.record.say(Who::Fault, text);
     }
 

@@ -23,7 +23,8 @@ const KINDS: [&str; 6] =
 pub(super) fn of(case: &Case) -> Option<Case> {
     let compares = case.steps.iter().any(|step| matches!(step, Step::SameAsReference(_)));
     compares.then(|| {
-        let user = |step: &&Step| matches!(step, Step::Patch(_) | Step::Delete(_));
+        let user =
+            |step: &&Step| matches!(step, Step::Patch(_) | Step::Delete(_) | Step::Recreate(_));
         let mut steps: Vec<Step> = case.steps.iter().filter(user).cloned().collect();
         let state = || Seen { state: Some(case.ends.clone()), ..Seen::default() };
         steps.push(Step::Eventually(Seen { within: Some(Span(PATIENCE)), ..state() }));

@@ -28,11 +28,15 @@ pub(super) struct Player<'a> {
     case: &'a Case,
     pub(super) faulted: bool,
     reference: Vec<String>,
+    /// The Secret of the agents, if it was deleted.
+    pub(super) credentials: Option<Secret>,
+    /// The object's spec before what the scenario merges over it.
+    ttspec: Map<String, Value>,
 }
 
 impl<'a> Player<'a> {
     pub(super) fn new(world: Arc<World>, case: &'a Case, reference: Vec<String>) -> Self {
-        Self { world, case, faulted: false, reference }
+        Self { world, case, faulted: false, reference, credentials: None, ttspec: Map::new() }
     }
 
     /// Something is not as it should be.
@@ -70,7 +74,16 @@ impl<'a> Player<'a> {
             self.done("create the Secret", api.create(&PostParams::default(), &files).await)?;
             ttspec["dbSecret"] = json!([OBJECT]);
         }
-        merge(&mut ttspec, &Value::Object(setting.ttspec.clone()));
+        if let Some(ttspec) = ttspec.as_object() {
+            self.ttspec.clone_from(ttspec);
+        }
+        self.create_object().await
+    }
+
+    /// The user creates the object.
+    pub(super) async fn create_object(&self) -> Result {
+        let mut ttspec = Value::Object(self.ttspec.clone());
+        merge(&mut ttspec, &Value::Object(self.case.world.ttspec.clone()));
         let object = json!({
             "apiVersion": "timesten.oracle.com/v5",
             "kind": "TimesTenClassic",

@@ -1,0 +1,348 @@
+//! The decision core over all combinations of abstract facts: states, roles, rebuild modes, intents,
+//! timers, and what each member shows. For every one: no panic; never two actives; no destruction
+//! and no promotion without proof; always steady or with a deadline; and looking again after a crash
+//! at any write gives the same orders (I1, I2, I4, I6, I7, I16).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use timesten_operator::agent::{
+    Daemon, Db, Facts, Instance, PeerState, RepScheme, RepState, RunState,
+};
+use timesten_operator::crd::TimesTenClassic;
+use timesten_operator::decide::{Order, Plan, decide};
+use timesten_operator::desired::{Desired, FencingPolicy};
+use timesten_operator::observation::{
+    Agent, Heard, Markers, Member, Observation, Pod, PodFacts, Role, Silence, Task, TtContainer,
+};
+use timesten_operator::pair::{Both, Ordinal};
+use timesten_operator::standing::{Incarnation, Intent, Irreversible, Rebuild, Standing, State};
+
+const OBJECT: &str = "
+apiVersion: timesten.oracle.com/v5
+kind: TimesTenClassic
+metadata: {name: sample, namespace: test, uid: 11111111-1111-4111-8111-111111111111}
+spec: {ttspec: {image: 'registry.example/timesten:22.1.1.36.0', storageClassName: fast}}
+";
+
+const SOON: Duration = Duration::from_millis(10);
+const LONG: Duration = Duration::from_secs(3600);
+
+/// The abstract facts of one member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    NoPod,
+    Dying,
+    Ended,
+    Restarted,
+    Silent,
+    Refuses,
+    DaemonDown,
+    NoDatabase,
+    Unloaded,
+    Loading,
+    Says(RepState, RunState, PeerState),
+}
+
+/// Everything a member can show, in abstract.
+fn shown() -> Vec<Shown> {
+    let mut all = vec![
+        Shown::NoPod,
+        Shown::Dying,
+        Shown::Ended,
+        Shown::Restarted,
+        Shown::Silent,
+        Shown::Refuses,
+        Shown::DaemonDown,
+        Shown::NoDatabase,
+        Shown::Unloaded,
+        Shown::Loading,
+    ];
+    for state in [
+        RepState::Active,
+        RepState::Standby,
+        RepState::Idle,
+        RepState::Recovering,
+        RepState::Failed,
+        RepState::Unknown,
+    ] {
+        for agent in [RunState::Running, RunState::NotRunning] {
+            for peer in [PeerState::Start, PeerState::Failed] {
+                all.push(Shown::Says(state, agent, peer));
+            }
+        }
+    }
+    all
+}
+
+fn incarnation(name: &str, restarts: i32) -> Incarnation {
+    Incarnation { uid: format!("uid-of-{name}"), restarts }
+}
+
+fn facts(db: Db) -> Facts {
+    Facts {
+        meaningful: true,
+        instance: Instance::Exists,
+        daemon: Daemon::Up,
+        db,
+        ..Facts::default()
+    }
+}
+
+fn member(name: &str, shown: Shown, role: Option<Role>, since: Duration) -> Member {
+    let heard = |facts| Agent::Heard(Heard { facts, asked: SOON, unchanged: since });
+    let silent = |how| Agent::Silent { since, how };
+    let agent = match shown {
+        Shown::NoPod | Shown::Ended | Shown::Restarted => {
+            Agent::NotYet { waited: since, how: None }
+        }
+        Shown::Dying => {
+            let good = Shown::Says(RepState::Active, RunState::Running, PeerState::Start);
+            member(name, good, role, since).agent
+        }
+        Shown::Silent => silent(Silence::Mute("no answer".into())),
+        Shown::Refuses => silent(Silence::Refused("HTTP 401".into())),
+        Shown::DaemonDown => {
+            heard(Facts { daemon: Daemon::Down, db: Db::Unknown, ..facts(Db::Unknown) })
+        }
+        Shown::NoDatabase => heard(facts(Db::None)),
+        Shown::Unloaded => heard(facts(Db::Unloaded)),
+        Shown::Loading => heard(facts(Db::Loading)),
+        Shown::Says(rep_state, rep_agent, peer_state) => heard(Facts {
+            rep_scheme: RepScheme::Exists,
+            rep_state,
+            rep_agent,
+            peer_state,
+            open: Some(true),
+            ..facts(Db::Loaded)
+        }),
+    };
+    let tt = match shown {
+        Shown::Ended => TtContainer::Ended { reason: "Error".into() },
+        _ => TtContainer::Running,
+    };
+    let pod = PodFacts {
+        incarnation: incarnation(name, i32::from(shown == Shown::Restarted)),
+        terminating: shown == Shown::Dying,
+        tt,
+        node_ready: Some(true),
+        role,
+        ready: false,
+        phase: "Running".into(),
+        ip: None,
+    };
+    Member {
+        name: name.into(),
+        pod: if shown == Shown::NoPod { Pod::Absent } else { Pod::Present(pod) },
+        agent,
+        doing: None,
+        failures: Vec::new(),
+        markers: Markers { active: Some(false), ready: Some(false) },
+        task: Task::NotAsked,
+    }
+}
+
+/// The member's database may take writes, as far as it says.
+fn is_active(shown: Shown) -> bool {
+    matches!(shown, Shown::Dying | Shown::Says(RepState::Active, ..))
+}
+
+/// The member can be copied: it is ACTIVE, and its replication agent runs.
+fn is_source(shown: Shown) -> bool {
+    matches!(shown, Shown::Says(RepState::Active, RunState::Running, _))
+}
+
+/// One combination.
+#[derive(Clone, Copy, Debug)]
+struct Facet {
+    state: State,
+    rebuild: Rebuild,
+    policy: FencingPolicy,
+    intent: Option<(Irreversible, Ordinal)>,
+    since: Duration,
+    routed: bool,
+    shown: [Shown; 2],
+}
+
+impl Facet {
+    fn seen(&self, template: &[Arc<Desired>; 2]) -> Observation {
+        let [confirmed, routed] = template;
+        let desired = if self.policy == FencingPolicy::Confirmed { confirmed } else { routed };
+        let names = ["sample-0", "sample-1"];
+        let role = self.routed.then_some(Role::Active);
+        let standing = Standing {
+            state: self.state,
+            previous: State::Normal,
+            term: 7,
+            rebuild: self.rebuild,
+            incarnations: Both {
+                zero: Some(incarnation(names[0], 0)),
+                one: Some(incarnation(names[1], 0)),
+            },
+            intent: self.intent.map(|(act, member)| Intent {
+                act,
+                member,
+                uid: incarnation(names[member.number()], 0).uid,
+                term: 7,
+                unproven: false,
+                why: "a reason".into(),
+                at: jiff::Timestamp::UNIX_EPOCH,
+            }),
+            ..Standing::new()
+        };
+        Observation {
+            now: jiff::Timestamp::UNIX_EPOCH,
+            desired: Ok(Arc::clone(desired)),
+            refused: None,
+            generation: 1,
+            deleting: false,
+            standing,
+            in_state: self.since,
+            intent_age: self.intent.map(|_| self.since),
+            task_age: Duration::ZERO,
+            rebuild_age: self.since,
+            members: Both {
+                zero: member(names[0], self.shown[0], role, self.since),
+                one: member(names[1], self.shown[1], None, self.since),
+            },
+            drift: Vec::new(),
+            trouble: None,
+            locked_out: None,
+            fresh_id: "fresh".into(),
+        }
+    }
+
+    /// What must hold of every plan.
+    fn judge(&self, seen: &Observation, plan: &Plan) -> Result<(), String> {
+        let mut promotions = 0;
+        for ordinal in Ordinal::ALL {
+            let peer = self.shown[ordinal.other().number()];
+            match &plan.give[ordinal] {
+                Some(Order::Promote(..) | Order::Activate(_) | Order::Found(..)) => {
+                    promotions += 1;
+                    if is_active(peer) {
+                        return Err("a promotion beside a database that says ACTIVE".into());
+                    }
+                }
+                Some(Order::Destroy(_) | Order::Duplicate(..)) if !is_source(peer) => {
+                    return Err("a destruction without a source".into());
+                }
+                _ => {}
+            }
+            let order = plan.give[ordinal].as_ref().filter(|order| order.irreversible());
+            let founded = matches!(order, Some(Order::Found(..)));
+            if order.is_some() && seen.standing.intent.is_none() && !founded {
+                return Err("an irreversible order that is not on record".into());
+            }
+        }
+        if promotions > 1 {
+            return Err("two promotions at once".into());
+        }
+        let routed: Vec<_> = plan.labels.iter().filter(|l| l.role == Some(Role::Active)).collect();
+        let kept = |o: Ordinal| seen.members[o].role() == Some(Role::Active);
+        if routed.iter().any(|label| kept(label.member.other())) {
+            return Err("a pod is routed while the other still is".into());
+        }
+        if plan.interval > Duration::from_secs(60) {
+            return Err("nothing is looked at for more than a minute".into());
+        }
+        if plan.because.to_string().is_empty() || plan.because.word().is_empty() {
+            return Err("no reason".into());
+        }
+        Ok(())
+    }
+
+    /// The operator dies after it has recorded the plan: the next one sees what is on record, and
+    /// nothing that it plans may be worse (I16).
+    fn replay(&self, seen: &Observation, plan: &Plan) -> Result<(), String> {
+        let mut seen = seen.clone();
+        seen.intent_age = plan.standing.intent.as_ref().map(|_| Duration::ZERO);
+        seen.in_state = Duration::ZERO;
+        seen.standing = plan.standing.clone();
+        let again = decide(&seen);
+        self.judge(&seen, &again).map_err(|what| format!("after a crash: {what}"))
+    }
+}
+
+fn templates() -> [Arc<Desired>; 2] {
+    let object: TimesTenClassic = serde_saphyr::from_str(OBJECT).unwrap();
+    let desired = Desired::of(&object).unwrap();
+    let with = |policy| {
+        let mut desired = desired.clone();
+        desired.fencing_policy = policy;
+        Arc::new(desired)
+    };
+    [with(FencingPolicy::Confirmed), with(FencingPolicy::RouteFenced)]
+}
+
+/// All combinations in one state.
+fn check(state: State) -> (u64, u64) {
+    let (templates, shown) = (templates(), shown());
+    let mut intents = vec![None];
+    for act in Irreversible::ALL {
+        intents.extend(Ordinal::ALL.map(|member| Some((act, member))));
+    }
+    let (mut count, mut irreversible) = (0, 0);
+    for rebuild in [Rebuild::Repair, Rebuild::Copy, Rebuild::Keep] {
+        for policy in [FencingPolicy::Confirmed, FencingPolicy::RouteFenced] {
+            for intent in &intents {
+                for since in [SOON * 2, Duration::from_secs(7), LONG] {
+                    for routed in [true, false] {
+                        for zero in &shown {
+                            for one in &shown {
+                                let shown = [*zero, *one];
+                                let (policy, intent) = (policy, *intent);
+                                let facet =
+                                    Facet { state, rebuild, policy, intent, since, routed, shown };
+                                let seen = facet.seen(&templates);
+                                let plan = decide(&seen);
+                                let judged = facet.judge(&seen, &plan);
+                                let judged = judged.and_then(|()| facet.replay(&seen, &plan));
+                                if let Err(what) = judged {
+                                    panic!("{what}\n{facet:?}\n{plan:#?}");
+                                }
+                                count += 2;
+                                let given = plan.give.iter().filter_map(|(_, o)| o.as_ref());
+                                irreversible +=
+                                    u64::from(given.into_iter().any(Order::irreversible));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    (count, irreversible)
+}
+
+#[rstest::rstest]
+fn every_combination_is_safe(
+    #[values(
+        State::Initializing,
+        State::Normal,
+        State::ActiveDown,
+        State::ActiveTakeover,
+        State::StandbyDown,
+        State::StandbyStarting,
+        State::StandbyCatchup,
+        State::BothDown,
+        State::WaitingForActive,
+        State::ConfiguringActive,
+        State::Reexamine,
+        State::ManualInterventionRequired,
+        State::Failed
+    )]
+    state: State,
+) {
+    let began = tokio::time::Instant::now();
+    let (count, irreversible) = check(state);
+    let took = began.elapsed().as_secs_f64();
+    println!("{state}: {count} decisions, {irreversible} of them irreversible, in {took:.1} s");
+    assert!(count > 500_000, "the table has shrunk");
+    let acts = matches!(
+        state,
+        State::Initializing | State::ActiveDown | State::StandbyDown | State::ConfiguringActive
+    );
+    assert!(!acts || irreversible > 0, "nothing irreversible was ever ordered: nothing was tested");
+}
