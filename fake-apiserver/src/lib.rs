@@ -16,6 +16,7 @@
 //! ```
 
 mod apply;
+mod auth;
 pub mod conformance;
 pub mod controllers;
 mod crd;
@@ -55,6 +56,7 @@ pub use front::{Front, ResponseBody};
 pub use selector::label_selector_matches;
 pub use state::Stats;
 
+use front::Trust;
 use state::State;
 
 /// Source of wall-clock time for every timestamp the server writes.
@@ -168,13 +170,19 @@ impl ApiServer {
     /// The HTTP interface as a service, without sockets.
     #[must_use]
     pub fn front(&self) -> Front {
-        Front::new(self.clone())
+        Front::new(self.clone(), Trust::None)
     }
 
-    /// A client of this server, with `default` as its default namespace.
+    /// A client of this server, with `default` as its default namespace. It may do everything, without a token.
     #[must_use]
     pub fn client(&self) -> kube::Client {
-        kube::Client::new(self.front(), "default")
+        kube::Client::new(Front::new(self.clone(), Trust::Full), "default")
+    }
+
+    /// Lets a token in as a member of `system:masters`, and turns authentication and authorization on: from now on
+    /// every request through a [`front`](Self::front) must carry a token, and may do what RBAC allows.
+    pub fn require_token(&self, token: &str) {
+        auth::require(&mut self.lock(), token);
     }
 
     /// Serves plain HTTP (1.1 and h2c) until the listener fails.

@@ -3,11 +3,13 @@
 //! It never looks at what is stored.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 
+use crate::auth::{Impersonation, User};
+use crate::front::Trust;
 use crate::protobuf;
 use crate::refusal::Refusal;
 
@@ -54,8 +56,11 @@ pub(crate) struct Accept {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AsOf(pub(crate) u64);
 
+/// Who asks a server without authentication.
+static MASTER: LazyLock<Arc<User>> = LazyLock::new(|| Arc::new(User::master("system:admin")));
+
 /// A request in parts.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) target: Target,
@@ -66,10 +71,20 @@ pub(crate) struct Request {
     pub(crate) user_agent: Arc<str>,
     /// Set by the faults: an older moment to read from.
     pub(crate) as_of: Option<AsOf>,
+    /// The path as it was sent.
+    pub(crate) path: String,
+    /// The token, if there is one.
+    pub(crate) bearer: Option<String>,
+    /// Whom the requester wants to be taken for.
+    pub(crate) impersonation: Option<Impersonation>,
+    /// Whether it needs no token.
+    pub(crate) trusted: bool,
+    /// Who asks: one who may do everything, until it is found out.
+    pub(crate) user: Arc<User>,
 }
 
 impl Request {
-    pub(crate) fn new(parts: &http::request::Parts, body: Bytes) -> Self {
+    pub(crate) fn new(parts: &http::request::Parts, body: Bytes, trust: Trust) -> Self {
         let text = |name| header_text(&parts.headers, name);
         let (content_type, body) = readable(text(header::CONTENT_TYPE), body);
         Self {
@@ -81,6 +96,11 @@ impl Request {
             body,
             user_agent: text(header::USER_AGENT).into(),
             as_of: parts.extensions.get().copied(),
+            path: parts.uri.path().to_owned(),
+            bearer: text(header::AUTHORIZATION).strip_prefix("Bearer ").map(str::to_owned),
+            impersonation: Impersonation::read(&parts.headers),
+            trusted: trust == Trust::Full,
+            user: Arc::clone(&MASTER),
         }
     }
 

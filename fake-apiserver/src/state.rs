@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::Clock;
+use crate::auth::Access;
 use crate::registry::Registry;
 use crate::store::{Author, GroupResource, Key, Store};
 
@@ -68,6 +69,7 @@ pub(crate) struct State {
     pub(crate) registry: Registry,
     pub(crate) seeds: Seeds,
     pub(crate) stats: Stats,
+    pub(crate) access: Access,
     clock: Clock,
     next_address: u32,
     next_port: u16,
@@ -80,6 +82,7 @@ impl State {
             registry: Registry::default(),
             seeds: Seeds::new(seed),
             stats: Stats::default(),
+            access: Access::new(seed),
             clock,
             next_address: 1,
             next_port: 30000,
