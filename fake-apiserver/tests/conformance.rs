@@ -50,7 +50,9 @@ async fn replay(case: &Case, fixtures: &[Value]) -> Result<(), Failed> {
         let some = Controller::ALL.into_iter().filter(|which| *which != Controller::Volumes);
         controllers::run(client, clock, &some.collect::<Vec<_>>()).await;
     });
-    let mut runner = Runner::new(server.client(), Some(TOKEN.to_owned()), 1);
+    server.require_token(TOKEN);
+    let asking = kube::Client::new(server.front(), "default");
+    let mut runner = Runner::new(asking, Some(TOKEN.to_owned()), 1);
     runner.prepare(fixtures).await?;
     let failures = runner.run(case).await;
     running.abort();
