@@ -324,12 +324,7 @@ mod tests {
         let port = field(5, &[[1 << 3, 1].to_vec(), field(3, b"web")].concat());
         let probe = field(1, &field(2, &[field(1, b"/"), field(2, &port[2..])].concat()));
         let limits = field(1, &[field(1, b"cpu"), field(2, &field(1, b"2"))].concat());
-        let container = [
-            field(1, b"c"),
-            vec![16 << 3 & 0x7f | 0x80, 1, 0],
-            field(8, &limits),
-            field(11, &probe),
-        ];
+        let container = [field(1, b"c"), vec![0x80, 1, 0], field(8, &limits), field(11, &probe)];
         let spec = [field(2, &container.concat()), vec![4 << 3, 0], vec![11 << 3, 0]].concat();
         let time = field(8, &[1 << 3, 60]);
         let object = [field(1, &time), field(2, &spec), field(3, b"")].concat();

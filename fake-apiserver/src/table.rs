@@ -1,12 +1,15 @@
 //! Tables: how `kubectl get` shows objects.
 
 mod builtin;
+mod cells;
+mod pod;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use self::builtin::Show;
 use crate::registry::Resource;
 use crate::{json, meta};
 
@@ -39,10 +42,8 @@ pub(crate) fn table(
     })
 }
 
-type Cell = fn(&Value, Timestamp) -> Value;
-
 enum Source {
-    Function(Cell),
+    Builtin(Show),
     /// A JSON path of a custom kind, and the type of its column.
     Path(String, String),
 }
@@ -56,13 +57,13 @@ struct Column {
 }
 
 impl Column {
-    fn new(name: &str, kind: &str, source: Cell) -> Self {
+    fn new(name: &str, kind: &str, show: Show) -> Self {
         Self {
             name: name.into(),
             kind: kind.into(),
             format: if name == "Name" { "name".into() } else { String::new() },
             priority: 0,
-            source: Source::Function(source),
+            source: Source::Builtin(show),
         }
     }
 
@@ -77,7 +78,7 @@ impl Column {
 
     fn cell(&self, item: &Value, now: Timestamp) -> Value {
         match &self.source {
-            Source::Function(cell) => cell(item, now),
+            Source::Builtin(show) => show.cell(item, now),
             Source::Path(path, kind) => {
                 let Some(found) = find(item, path) else { return Value::Null };
                 if kind == "date" {
@@ -141,17 +142,13 @@ fn age_of(time: &str, now: Timestamp) -> String {
     }
 }
 
-fn name(item: &Value, _: Timestamp) -> Value {
-    json::text(item, &["metadata", "name"]).into()
-}
-
 fn age(item: &Value, now: Timestamp) -> Value {
     age_of(json::text(item, &["metadata", "creationTimestamp"]), now).into()
 }
 
 fn columns(resource: &Resource) -> Vec<Column> {
     let Some(custom) = resource.custom() else { return builtin::columns(resource) };
-    let mut all = vec![Column::new("Name", "string", name)];
+    let mut all = vec![Column::new("Name", "string", Show::Call(cells::name))];
     all.extend(custom.columns.iter().map(|column| Column {
         name: column.name.clone(),
         kind: column.kind.clone(),
@@ -160,7 +157,7 @@ fn columns(resource: &Resource) -> Vec<Column> {
         source: Source::Path(column.path.clone(), column.kind.clone()),
     }));
     if custom.columns.is_empty() {
-        all.push(Column { kind: "date".into(), ..Column::new("Age", "date", age) });
+        all.push(Column { kind: "date".into(), ..Column::new("Age", "date", Show::Age) });
     }
     all
 }

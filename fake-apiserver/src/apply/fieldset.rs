@@ -211,6 +211,39 @@ impl FieldSet {
         set.mark()
     }
 
+    /// The fields, and all that hold some, that one value has and another has not. What is equal is not looked into.
+    pub(crate) fn removed(old: &Value, new: &Value, schema: &Schema) -> Self {
+        let mut set = Self::default();
+        if old == new {
+            return set;
+        }
+        match old {
+            Value::Object(before) if !schema.is_atomic() => {
+                for (key, value) in before {
+                    let field = schema.field(key).unwrap_or(Schema::any());
+                    let child = match new.get(key) {
+                        None => Self::whole(value, field),
+                        Some(now) => Self::removed(value, now, field),
+                    };
+                    set.insert(format!("f:{key}"), child);
+                }
+            }
+            Value::Array(before) if schema.list != ListKind::Atomic => {
+                let after = new.as_array().map(Vec::as_slice).unwrap_or_default();
+                for item in before {
+                    let key = element_key(item, schema);
+                    let child = match after.iter().find(|now| element_key(now, schema) == key) {
+                        None => Self::whole(item, schema.element()),
+                        Some(now) => Self::removed(item, now, schema.element()),
+                    };
+                    set.insert(key, child);
+                }
+            }
+            _ => {}
+        }
+        set
+    }
+
     /// The fields that one value has and another has not, or has with another value.
     pub(crate) fn changed(old: Option<&Value>, new: &Value, schema: &Schema) -> Self {
         let Some(old) = old else { return Self::whole(new, schema) };

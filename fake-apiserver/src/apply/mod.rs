@@ -67,29 +67,25 @@ pub(crate) fn same_but_times(a: &Value, b: &Value) -> bool {
         });
         all
     };
-    same_but_managers(a, b) && timeless(a) == timeless(b)
+    let path = ["metadata", "managedFields"];
+    let equal = || json::at(a, &path) == json::at(b, &path) || timeless(a) == timeless(b);
+    same_but_managers(a, b) && equal()
 }
 
 fn same_but_managers(a: &Value, b: &Value) -> bool {
-    let others = |object: &Value, key: &str, skipped: &str| -> usize {
-        let map = if key.is_empty() { Some(object) } else { object.get(key) };
-        map.and_then(Value::as_object)
-            .map_or(0, |map| map.len() - usize::from(map.contains_key(skipped)))
-    };
-    let equal = |a: &Value, b: &Value, skipped: &str| match (a, b) {
+    let metadata = |object| json::at(object, &["metadata"]).unwrap_or(&Value::Null);
+    same_but(a, b, "metadata") && same_but(metadata(a), metadata(b), "managedFields")
+}
+
+/// Whether two objects agree in all fields but one.
+fn same_but(a: &Value, b: &Value, skipped: &str) -> bool {
+    match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
-            a.iter().all(|(key, value)| key == skipped || b.get(key) == Some(value))
+            let counts = |(key, _): &(&String, &Value)| key.as_str() != skipped;
+            a.iter().filter(counts).eq(b.iter().filter(counts))
         }
         _ => a == b,
-    };
-    others(a, "", "metadata") == others(b, "", "metadata")
-        && others(a, "metadata", "managedFields") == others(b, "metadata", "managedFields")
-        && equal(a, b, "metadata")
-        && equal(
-            a.get("metadata").unwrap_or(&Value::Null),
-            b.get("metadata").unwrap_or(&Value::Null),
-            "managedFields",
-        )
+    }
 }
 
 /// Records what an update or a create changed: the writer owns it from now on, others no longer.
@@ -111,9 +107,7 @@ pub(crate) fn track_update(old: Option<&Value>, new: &mut Value, call: &Call<'_>
     }
     let schema = tracked(&call.resource);
     let changed = owned_through(FieldSet::changed(old, new, schema), call);
-    let removed = old.map_or_else(FieldSet::default, |before| {
-        FieldSet::whole(before, schema).difference(&FieldSet::whole(new, schema))
-    });
+    let removed = old.map_or_else(FieldSet::default, |old| FieldSet::removed(old, new, schema));
     let mut writer = writer(call, "Update", changed.clone());
     let mine = all.iter().position(|manager| manager.is(&writer));
     for (index, manager) in all.iter_mut().enumerate() {
@@ -222,7 +216,7 @@ fn merged(
     let all_changed = FieldSet::changed(Some(before), &merged, schema);
     let no_change = all_changed.is_empty();
     let changed = without_unowned(all_changed);
-    let removed = FieldSet::whole(before, schema).difference(&FieldSet::whole(&merged, schema));
+    let removed = FieldSet::removed(before, &merged, schema);
     conflicts::settle(&mut all, &changed, allowed, force)?;
     for manager in &mut all {
         manager.fields = manager.fields.difference(&removed);

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{
-    EndpointAddress, EndpointPort, EndpointSubset, Endpoints, ObjectReference, Pod, Service,
-    ServiceSpec,
+    EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Pod, Service, ServiceSpec,
 };
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, ResourceExt};
 
 use super::cache::{Again, Cluster, Snapshot, overtaken, pod_is};
-use super::endpointslice::{counts, endpoint_port, selected};
+use super::endpointslice::{counts, endpoint_port, reference, selected, selecting};
 
 /// Runs the controller; never ends.
 pub(super) async fn run(cluster: &Cluster) {
@@ -30,11 +29,7 @@ pub(super) async fn run(cluster: &Cluster) {
 }
 
 async fn sync(cluster: &Cluster, known: &Snapshot, service: &Service) -> kube::Result<()> {
-    let Some(spec) = &service.spec else { return Ok(()) };
-    let selects = spec.selector.as_ref().is_some_and(|selector| !selector.is_empty());
-    if !selects || service.metadata.deletion_timestamp.is_some() {
-        return Ok(());
-    }
+    let Some(spec) = selecting(service) else { return Ok(()) };
     let namespace = service.namespace().unwrap_or_default();
     let wanted = endpoints(known, service, spec);
     let api: Api<Endpoints> = Api::namespaced(cluster.client.clone(), &namespace);
@@ -129,12 +124,6 @@ fn address(service: &Service, pod: &Pod) -> Option<EndpointAddress> {
         ip: pod.status.as_ref()?.pod_ip.clone()?,
         hostname: spec.hostname.clone().filter(|_| own),
         node_name: spec.node_name.clone(),
-        target_ref: Some(ObjectReference {
-            kind: Some("Pod".to_owned()),
-            name: pod.metadata.name.clone(),
-            namespace: pod.metadata.namespace.clone(),
-            uid: pod.metadata.uid.clone(),
-            ..ObjectReference::default()
-        }),
+        target_ref: Some(reference(pod)),
     })
 }

@@ -28,11 +28,7 @@ pub(super) async fn run(cluster: &Cluster) {
 }
 
 async fn sync(cluster: &Cluster, known: &Snapshot, service: &Service) -> kube::Result<()> {
-    let Some(spec) = &service.spec else { return Ok(()) };
-    let selector = spec.selector.as_ref().filter(|selector| !selector.is_empty());
-    if selector.is_none() || service.metadata.deletion_timestamp.is_some() {
-        return Ok(());
-    }
+    let Some(spec) = selecting(service) else { return Ok(()) };
     let namespace = service.namespace().unwrap_or_default();
     let wanted = slice(known, service, spec);
     let api: Api<EndpointSlice> = Api::namespaced(cluster.client.clone(), &namespace);
@@ -105,6 +101,13 @@ fn slice(known: &Snapshot, service: &Service, spec: &ServiceSpec) -> EndpointSli
     }
 }
 
+/// The spec of a Service that has endpoints: it selects pods, and stays.
+pub(super) fn selecting(service: &Service) -> Option<&ServiceSpec> {
+    let spec = service.spec.as_ref()?;
+    let selects = spec.selector.as_ref().is_some_and(|selector| !selector.is_empty());
+    (selects && service.metadata.deletion_timestamp.is_none()).then_some(spec)
+}
+
 /// Whether a Service selects a pod.
 pub(super) fn selected(spec: &ServiceSpec, pod: &Pod) -> bool {
     let mut wanted = spec.selector.iter().flatten();
@@ -133,15 +136,20 @@ fn endpoint(service: &Service, spec: &ServiceSpec, pod: &Pod) -> Option<Endpoint
         }),
         hostname: pod_spec.hostname.clone().filter(|_| own),
         node_name: pod_spec.node_name.clone(),
-        target_ref: Some(ObjectReference {
-            kind: Some("Pod".to_owned()),
-            name: pod.metadata.name.clone(),
-            namespace: pod.metadata.namespace.clone(),
-            uid: pod.metadata.uid.clone(),
-            ..ObjectReference::default()
-        }),
+        target_ref: Some(reference(pod)),
         ..Endpoint::default()
     })
+}
+
+/// The pod behind an endpoint.
+pub(super) fn reference(pod: &Pod) -> ObjectReference {
+    ObjectReference {
+        kind: Some("Pod".to_owned()),
+        name: pod.metadata.name.clone(),
+        namespace: pod.metadata.namespace.clone(),
+        uid: pod.metadata.uid.clone(),
+        ..ObjectReference::default()
+    }
 }
 
 /// The port a Service's port leads to, in pods like this one.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::structural::required_or_invalid;
 use crate::json;
 use crate::refusal::{Cause, quote};
 use crate::schema::{Schema, cel_check, pattern};
@@ -134,11 +135,7 @@ fn lists(schema: &Value, path: &str, causes: &mut Vec<Cause>) {
         if told != "array" {
             let here = format!("{path}.type");
             let why = "must be array if x-kubernetes-list-type is specified";
-            causes.push(if told.is_empty() {
-                Cause::required(here, why)
-            } else {
-                Cause::invalid(here, &told.into(), why)
-            });
+            causes.push(required_or_invalid(here, told, why));
         }
         if !["atomic", "map", "set"].contains(&list_type) {
             let here = format!("{path}.x-kubernetes-list-type");
@@ -157,11 +154,7 @@ fn lists(schema: &Value, path: &str, causes: &mut Vec<Cause>) {
         (_, [_, ..]) => {
             let here = format!("{path}.x-kubernetes-list-type");
             let why = "must be map if x-kubernetes-list-map-keys is non-empty";
-            causes.push(if list_type.is_empty() {
-                Cause::required(here, why)
-            } else {
-                Cause::invalid(here, &list_type.into(), why)
-            });
+            causes.push(required_or_invalid(here, list_type, why));
         }
         _ => {}
     }
@@ -211,11 +204,7 @@ fn set_items(schema: &Value, path: &str, causes: &mut Vec<Cause>) {
             let why = "must be atomic as item of a list with x-kubernetes-list-type=set";
             let told = json::text(items, &["x-kubernetes-map-type"]);
             let here = format!("{here}.x-kubernetes-map-type");
-            causes.push(if told.is_empty() {
-                Cause::required(here, why)
-            } else {
-                Cause::invalid(here, &told.into(), why)
-            });
+            causes.push(required_or_invalid(here, told, why));
         }
         "array" if !["", "atomic"].contains(&json::text(items, &["x-kubernetes-list-type"])) => {
             let why = "must be atomic as item of a list with x-kubernetes-list-type=set";

@@ -1,19 +1,16 @@
 //! Rules in CEL (`x-kubernetes-validations`).
 //!
-//! Owns evaluation and the functions that Kubernetes adds to the language. A rule that fails to run refuses the
-//! object, as on the real server.
+//! Owns evaluation. A rule that fails to run refuses the object, as on the real server.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cel::objects::{Key, Map};
-use cel::{Context, Value as Cel};
+use cel::{Context, ExecutionError, Value as Cel};
 use serde_json::Value;
 
-use super::Schema;
 use super::rules::CelRule;
 use super::validate::counterpart;
-use crate::quantity::Quantity;
+use super::{Schema, Shape, cel_functions};
 use crate::refusal::Cause;
 
 /// Where faults go.
@@ -28,11 +25,19 @@ pub(crate) fn validate(
     value: &Value,
     old: Option<&Value>,
     schema: &Schema,
-    path: &str,
     found: &mut Findings<'_>,
 ) {
+    let functions = cel_functions::context();
+    walk(&functions, (value, old, schema), "", found);
+}
+
+/// A value, what it replaces, and their schema.
+type Node<'a> = (&'a Value, Option<&'a Value>, &'a Schema);
+
+fn walk(functions: &Context<'_, '_>, node: Node<'_>, path: &str, found: &mut Findings<'_>) {
+    let (value, old, schema) = node;
     for rule in &schema.rules.cel {
-        match check(rule, value, old, path) {
+        match check(functions, rule, node, path) {
             Some(cause) if old == Some(value) && !mentions_old_self(&rule.rule) => {
                 found.warnings.push(format!("{}: {}", cause.field, cause.message));
             }
@@ -44,14 +49,16 @@ pub(crate) fn validate(
             for (key, value) in map {
                 if let Some(field) = schema.field(key) {
                     let here = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                    validate(value, old.and_then(|old| old.get(key)), field, &here, found);
+                    let old = old.and_then(|old| old.get(key));
+                    walk(functions, (value, old, field), &here, found);
                 }
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 let before = old.and_then(|old| counterpart(item, old, &schema.list));
-                validate(item, before, schema.element(), &format!("{path}[{index}]"), found);
+                let here = format!("{path}[{index}]");
+                walk(functions, (item, before, schema.element()), &here, found);
             }
         }
         _ => {}
@@ -61,8 +68,8 @@ pub(crate) fn validate(
 /// Whether any rule is anywhere in a schema.
 pub(crate) fn has_rules(schema: &Schema) -> bool {
     let inner = match &schema.shape {
-        super::Shape::List(element) => has_rules(element),
-        super::Shape::Object { properties, additional } => {
+        Shape::List(element) => has_rules(element),
+        Shape::Object { properties, additional } => {
             properties.values().any(has_rules) || additional.as_deref().is_some_and(has_rules)
         }
         _ => false,
@@ -70,7 +77,12 @@ pub(crate) fn has_rules(schema: &Schema) -> bool {
     inner || !schema.rules.cel.is_empty()
 }
 
-fn check(rule: &CelRule, value: &Value, old: Option<&Value>, path: &str) -> Option<Cause> {
+fn check(
+    functions: &Context<'_, '_>,
+    rule: &CelRule,
+    (value, old, schema): Node<'_>,
+    path: &str,
+) -> Option<Cause> {
     let field = match &rule.field_path {
         Some(field) => format!("{path}{field}").trim_start_matches('.').to_owned(),
         None if path.is_empty() => "<nil>".to_owned(),
@@ -84,11 +96,32 @@ fn check(rule: &CelRule, value: &Value, old: Option<&Value>, path: &str) -> Opti
     let Some(program) = rule.program.of(&rule.rule) else {
         return failed(&format!("rule compile error: {}", rule.rule));
     };
-    let context = context(value, old, rule.optional_old_self);
+    let mut context = functions.new_inner_scope();
+    add_variables(&mut context, (value, old, schema), rule.optional_old_self);
     match program.execute(&context) {
         Ok(Cel::Bool(true)) => None,
         Ok(_) => Some(refused(rule, value, &context, field)),
-        Err(error) => failed(&format!("rule evaluation error: {error}: {}", rule.rule)),
+        Err(error) => {
+            let shown = rule.message.as_deref().unwrap_or(&rule.rule).trim();
+            failed(&match error {
+                ExecutionError::NoSuchKey(key) => {
+                    format!("no such key: {key} evaluating rule: {shown}")
+                }
+                ExecutionError::IndexOutOfBounds(index) => {
+                    format!("index out of bounds: {index:?} evaluating rule: {shown}")
+                }
+                ExecutionError::DivisionByZero(_) => {
+                    format!("division by zero evaluating rule: {shown}")
+                }
+                ExecutionError::Overflow(..) => {
+                    format!("integer overflow evaluating rule: {shown}")
+                }
+                ExecutionError::FunctionError { message, .. } => {
+                    format!("{message} evaluating rule: {shown}")
+                }
+                error => format!("{error} evaluating rule: {shown}"),
+            })
+        }
     }
 }
 
@@ -128,61 +161,80 @@ fn mentions_old_self(rule: &str) -> bool {
     rule.match_indices("oldSelf").next().is_some()
 }
 
-fn context<'p, 'v>(value: &Value, old: Option<&Value>, optional_old: bool) -> Context<'p, 'v> {
-    let mut context = Context::default();
-    context.add_variable_from_value("self", to_cel(value));
+fn add_variables(context: &mut Context<'_, '_>, node: Node<'_>, optional_old: bool) {
+    let (value, old, schema) = node;
+    context.add_variable_from_value("self", to_cel(value, schema));
+    let old = old.map(|old| to_cel(old, schema));
     if optional_old {
         let old = match old {
-            Some(old) => cel::objects::OptionalValue::of(to_cel(old)),
+            Some(old) => cel::objects::OptionalValue::of(old),
             None => cel::objects::OptionalValue::none(),
         };
         context.add_variable_from_value("oldSelf", Cel::Opaque(Arc::new(old)));
     } else if let Some(old) = old {
-        context.add_variable_from_value("oldSelf", to_cel(old));
+        context.add_variable_from_value("oldSelf", old);
     }
-    add_functions(&mut context);
-    context
 }
 
-/// Amounts are numbers of 10^-9 inside of a rule.
-fn add_functions(context: &mut Context<'_, '_>) {
-    use cel::extractors::This;
-    let parse =
-        |text: Arc<String>| Quantity::parse(&text).map_or(0.0, |quantity| quantity.nanos() as f64);
-    // Names that the language already has are refused, and need not be added.
-    let _ = context.add_function("quantity", parse);
-    let _ =
-        context.add_function("isQuantity", |text: Arc<String>| Quantity::parse(&text).is_some());
-    let _ = context.add_function("isGreaterThan", |This(this): This<f64>, other: f64| this > other);
-    let _ = context.add_function("isLessThan", |This(this): This<f64>, other: f64| this < other);
-    let _ = context.add_function("find", |This(this): This<Arc<String>>, pattern: Arc<String>| {
-        let found = regex::Regex::new(&pattern)
-            .ok()
-            .and_then(|regex| regex.find(&this).map(|m| m.as_str().to_owned()));
-        found.unwrap_or_default()
-    });
-}
-
-fn to_cel(value: &Value) -> Cel {
+fn to_cel(value: &Value, schema: &Schema) -> Cel {
     match value {
         Value::Null => Cel::Null,
         Value::Bool(flag) => Cel::Bool(*flag),
         Value::Number(number) => match number.as_i64() {
-            Some(int) => Cel::Int(int),
-            None => Cel::Float(number.as_f64().unwrap_or_default()),
+            Some(int) if !matches!(schema.shape, Shape::Number) => Cel::Int(int),
+            _ => Cel::Float(number.as_f64().unwrap_or_default()),
         },
         Value::String(text) => Cel::String(Arc::new(text.clone())),
-        Value::Array(items) => Cel::List(Arc::new(items.iter().map(to_cel).collect())),
+        Value::Array(items) => {
+            let element = schema.element();
+            Cel::List(Arc::new(items.iter().map(|item| to_cel(item, element)).collect()))
+        }
         Value::Object(map) => {
-            let entries: BTreeMap<_, _> = map.iter().collect();
-            Cel::Map(Map {
-                map: Arc::new(
-                    entries
-                        .into_iter()
-                        .map(|(key, value)| (Key::String(Arc::new(key.clone())), to_cel(value)))
-                        .collect(),
-                ),
-            })
+            let entries = map.iter().map(|(key, value)| {
+                let field = schema.field(key).unwrap_or(Schema::any());
+                let name = if schema.has_property(key) { escaped(key) } else { key.clone() };
+                (Key::String(Arc::new(name)), to_cel(value, field))
+            });
+            Cel::Map(Map { map: Arc::new(entries.collect()) })
         }
     }
+}
+
+/// Words that the language keeps for itself.
+const RESERVED: [&str; 21] = [
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "true",
+    "var",
+    "void",
+    "while",
+];
+
+/// The name by which rules know a field.
+fn escaped(name: &str) -> String {
+    if RESERVED.contains(&name) {
+        return format!("__{name}__");
+    }
+    if !name.contains(['.', '-', '/', '_']) {
+        return name.to_owned();
+    }
+    name.replace("__", "__underscores__")
+        .replace('.', "__dot__")
+        .replace('-', "__dash__")
+        .replace('/', "__slash__")
 }

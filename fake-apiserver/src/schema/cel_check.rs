@@ -4,11 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use cel::Program;
 use cel::common::ast::SourceInfo;
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SelectExpr};
 
-use super::{Schema, Shape};
+use super::{Schema, Shape, cel_functions};
 
 /// What an expression must evaluate to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,13 +114,12 @@ pub(crate) fn fault(
     optional_old: bool,
     wanted: Wanted,
 ) -> Option<String> {
-    let program = match Program::compile(text) {
+    let program = match cel_functions::compile(text) {
         Ok(program) => program,
         Err(errors) => {
             let first = errors.errors.first()?;
             let (line, column) = first.pos;
-            let shown = at(text, line, column, &format!("Syntax error: {}", first.msg));
-            return Some(format!("compilation failed: {shown}"));
+            return Some(format!("compilation failed: {}", at(text, line, column, &first.msg)));
         }
     };
     let own = Type::of(schema, root);

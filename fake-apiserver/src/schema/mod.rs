@@ -6,6 +6,7 @@
 pub(crate) mod builtin;
 pub(crate) mod cel;
 pub(crate) mod cel_check;
+mod cel_functions;
 pub(crate) mod decode;
 pub(crate) mod defaulting;
 pub(crate) mod pattern;

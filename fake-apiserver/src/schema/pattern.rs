@@ -12,15 +12,27 @@ static COMPILED: Mutex<BTreeMap<String, Option<Regex>>> = Mutex::new(BTreeMap::n
 
 /// Whether a text has a match; never, if the pattern is no regular expression.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
+    with(pattern, |regex| regex.is_match(text)).unwrap_or_default()
+}
+
+/// All matches in a text.
+pub(super) fn all(pattern: &str, text: &str) -> Vec<String> {
+    let found = with(pattern, |regex| {
+        regex.find_iter(text).map(|found| found.as_str().to_owned()).collect()
+    });
+    found.unwrap_or_default()
+}
+
+fn with<T>(pattern: &str, look: impl FnOnce(&Regex) -> T) -> Option<T> {
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = compiled.get(pattern) {
-        return known.as_ref().is_some_and(|regex| regex.is_match(text));
+        return known.as_ref().map(look);
     }
     if compiled.len() >= MOST {
         compiled.clear();
     }
     let regex = compiled.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).ok());
-    regex.as_ref().is_some_and(|regex| regex.is_match(text))
+    regex.as_ref().map(look)
 }
 
 /// Why a pattern is no regular expression, as the real server tells it.

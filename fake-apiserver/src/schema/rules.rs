@@ -14,7 +14,7 @@ pub(crate) struct Compiled(Arc<OnceLock<Option<cel::Program>>>);
 impl Compiled {
     /// The program of a text, always the same one; `None` if it is none.
     pub(crate) fn of(&self, text: &str) -> Option<&cel::Program> {
-        self.0.get_or_init(|| cel::Program::compile(text).ok()).as_ref()
+        self.0.get_or_init(|| super::cel_functions::compile(text).ok()).as_ref()
     }
 }
 

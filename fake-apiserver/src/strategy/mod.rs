@@ -7,6 +7,8 @@ pub(crate) mod event;
 pub(crate) mod pod;
 pub(crate) mod service;
 pub(crate) mod stateful_set;
+pub(crate) mod storage;
+pub(crate) mod workload;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -105,13 +107,12 @@ pub(crate) fn apply_defaults(value: &mut Value, resource: &Resource) {
             json::put(value, &["metadata", "labels", "kubernetes.io/metadata.name"], name.into());
         }
         ("apps", "StatefulSet") => stateful_set::apply_defaults(value),
-        ("apps", "Deployment" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => {
-            if let Some(spec) = value.pointer_mut("/spec/template/spec") {
-                pod::default_spec(spec);
-            }
-            if resource.kind == "Deployment" || resource.kind == "ReplicaSet" {
-                json::default_to(json::object_mut(value, "spec"), "replicas", 1);
-            }
+        ("apps", kind @ ("Deployment" | "DaemonSet" | "ReplicaSet"))
+        | ("batch", kind @ ("Job" | "CronJob")) => workload::apply_defaults(value, kind),
+        ("storage.k8s.io", "StorageClass") => storage::default_class(value),
+        ("", "PersistentVolume") => storage::default_volume(value),
+        ("autoscaling", "HorizontalPodAutoscaler") => {
+            json::default_to(json::object_mut(value, "spec"), "minReplicas", 1);
         }
         ("networking.k8s.io", "NetworkPolicy") => {
             let mut types = vec![json!("Ingress")];
@@ -193,6 +194,9 @@ pub(crate) fn prepare_create(
         ("apps", "StatefulSet") => {
             json::put(value, &["status"], json!({"replicas": 0, "availableReplicas": 0}));
         }
+        ("", "PersistentVolume") => json::put(value, &["status"], json!({"phase": "Pending"})),
+        ("apps", kind @ ("Deployment" | "DaemonSet" | "ReplicaSet"))
+        | ("batch", kind @ ("Job" | "CronJob")) => workload::prepare_create(value, kind),
         ("policy", "PodDisruptionBudget") => {
             let zero = json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
             json::put(value, &["status"], zero);
@@ -374,7 +378,6 @@ fn validate_custom(
             value,
             old,
             &custom.schema,
-            "",
             &mut cel::Findings { causes: &mut causes, warnings },
         );
     }

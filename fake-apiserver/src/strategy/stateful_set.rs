@@ -66,15 +66,15 @@ pub(crate) fn validate(value: &Value, old: Option<&Value>) -> Vec<Cause> {
         }
     }
     let selector = json::at(spec, &["selector"]);
-    let labels = json::at(spec, &["template", "metadata", "labels"]).unwrap_or(&none);
+    let told = json::at(spec, &["template", "metadata", "labels"]);
+    let labels = told.unwrap_or(&none);
     match selector {
         // No selector selects nothing, not even the template.
         None => {
             causes.push(Cause::required("spec.selector", ""));
-            let labels = json::at(spec, &["template", "metadata", "labels"]);
             let why = "`selector` does not match template `labels`";
             let field = "spec.template.metadata.labels";
-            causes.push(Cause::invalid(field, labels.unwrap_or(&Value::Null), why));
+            causes.push(Cause::invalid(field, told.unwrap_or(&Value::Null), why));
         }
         Some(selector) if selector.as_object().is_some_and(serde_json::Map::is_empty) => {
             let why = "empty selector is invalid for statefulset";

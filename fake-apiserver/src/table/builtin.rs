@@ -3,317 +3,402 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Cell, Column, age, age_of, name};
+use super::Column;
+use super::cells::{self, or_none};
+use super::pod;
 use crate::json;
 use crate::registry::Resource;
 
-/// The columns of a built-in kind.
+use self::Show::{Age, Call, Count, Date, Int, Number, OrNone, OrUnset, Text};
+
+/// What stands in a cell.
+#[derive(Clone, Copy)]
+pub(super) enum Show {
+    /// The text at a path.
+    Text(&'static [&'static str]),
+    /// The text at a path, or `<none>`.
+    OrNone(&'static [&'static str]),
+    /// The number at a path, or zero.
+    Int(&'static [&'static str]),
+    /// How many elements are at a path.
+    Count(&'static [&'static str]),
+    /// What is at a path, in words; `<unset>` if there is nothing.
+    OrUnset(&'static [&'static str]),
+    /// The moment at a path.
+    Date(&'static [&'static str]),
+    Age,
+    /// Text that is worked out.
+    Call(fn(&Value, Timestamp) -> Value),
+    /// A number that is worked out.
+    Number(fn(&Value, Timestamp) -> Value),
+}
+
+impl Show {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Int(_) | Self::Number(_) => "integer",
+            Self::Date(_) => "date",
+            _ => "string",
+        }
+    }
+
+    pub(super) fn cell(self, item: &Value, now: Timestamp) -> Value {
+        match self {
+            Self::Text(path) | Self::Date(path) => json::text(item, path).into(),
+            Self::OrNone(path) => or_none(json::text(item, path)),
+            Self::Int(path) => json::int(item, path).unwrap_or_default().into(),
+            Self::Count(path) => cells::count(json::at(item, path)).into(),
+            Self::OrUnset(path) => match json::at(item, path) {
+                None => "<unset>".into(),
+                Some(Value::String(text)) => text.as_str().into(),
+                Some(other) => other.to_string().into(),
+            },
+            Self::Age => super::age(item, now),
+            Self::Call(cell) | Self::Number(cell) => cell(item, now),
+        }
+    }
+}
+
+/// A heading and what stands under it.
+type Row = (&'static str, Show);
+
+/// The columns of an event, whose name comes last.
+const EVENT: &[Row] = &[
+    ("Last Seen", Call(cells::last_seen)),
+    ("Type", Text(&["type"])),
+    ("Reason", Text(&["reason"])),
+    ("Object", Call(cells::event_object)),
+    ("Message", Call(cells::event_message)),
+];
+const TEMPLATE: &[Row] = &[
+    ("Containers", Call(cells::containers)),
+    ("Images", Call(cells::images)),
+    ("Selector", Call(cells::selector)),
+];
+const SUBJECTS: &[Row] = &[
+    ("Users", Call(cells::users)),
+    ("Groups", Call(cells::groups)),
+    ("ServiceAccounts", Call(cells::service_accounts)),
+];
+const CREATED: &[Row] = &[("Created At", Date(&["metadata", "creationTimestamp"]))];
+
+/// The columns of a kind after its name, and those that only a wide table shows.
 #[allow(clippy::too_many_lines, reason = "a table, one entry a kind")]
-pub(super) fn columns(resource: &Resource) -> Vec<Column> {
-    let plain = || vec![Column::new("Name", "string", name)];
-    let aged = |mut columns: Vec<Column>| {
-        columns.push(Column::new("Age", "string", age));
-        columns
-    };
-    let mut all = plain();
-    let mut add = |name: &str, kind: &str, cell: Cell| all.push(Column::new(name, kind, cell));
-    match (resource.group.as_str(), resource.kind.as_str()) {
-        ("", "Pod") => return pod_columns(),
-        ("", "Service") => return service_columns(),
-        ("", "Event") | ("events.k8s.io", "Event") => return event_columns(),
-        ("", "Node") => return node_columns(),
+fn rows(group: &str, kind: &str) -> (&'static [Row], &'static [Row]) {
+    match (group, kind) {
+        ("", "Pod") => (
+            &[
+                ("Ready", Call(pod::ready)),
+                ("Status", Call(pod::status)),
+                ("Restarts", Call(pod::restarts)),
+                ("Age", Age),
+            ],
+            &[
+                ("IP", OrNone(&["status", "podIP"])),
+                ("Node", OrNone(&["spec", "nodeName"])),
+                ("Nominated Node", OrNone(&["status", "nominatedNodeName"])),
+                ("Readiness Gates", Call(pod::readiness_gates)),
+            ],
+        ),
+        ("", "PodTemplate") => (
+            &[
+                ("Containers", Call(cells::containers)),
+                ("Images", Call(cells::images)),
+                ("Pod Labels", Call(cells::template_labels)),
+            ],
+            &[],
+        ),
+        ("", "ReplicationController") => (
+            &[
+                ("Desired", Int(&["spec", "replicas"])),
+                ("Current", Int(&["status", "replicas"])),
+                ("Ready", Int(&["status", "readyReplicas"])),
+                ("Age", Age),
+            ],
+            TEMPLATE,
+        ),
+        ("", "Service") => (
+            &[
+                ("Type", Text(&["spec", "type"])),
+                ("Cluster-IP", OrNone(&["spec", "clusterIP"])),
+                ("External-IP", Call(cells::external_ip)),
+                ("Port(s)", Call(cells::service_ports)),
+                ("Age", Age),
+            ],
+            &[("Selector", Call(cells::selector))],
+        ),
+        ("", "Endpoints") => (&[("Endpoints", Call(cells::endpoints)), ("Age", Age)], &[]),
+        ("", "Node") => (
+            &[
+                ("Status", Call(cells::node_status)),
+                ("Roles", Call(cells::node_roles)),
+                ("Age", Age),
+                ("Version", Text(&["status", "nodeInfo", "kubeletVersion"])),
+            ],
+            &[
+                ("Internal-IP", Call(cells::internal_ip)),
+                ("External-IP", Call(cells::node_external_ip)),
+                ("OS-Image", Call(cells::os_image)),
+                ("Kernel-Version", Call(cells::kernel)),
+                ("Container-Runtime", Call(cells::container_runtime)),
+            ],
+        ),
+        ("", "Namespace") => (&[("Status", Text(&["status", "phase"])), ("Age", Age)], &[]),
         ("", "Secret") => {
-            add("Type", "string", |item, _| json::text(item, &["type"]).into());
-            add("Data", "string", |item, _| count(json::at(item, &["data"])).into());
+            (&[("Type", Text(&["type"])), ("Data", Count(&["data"])), ("Age", Age)], &[])
         }
-        ("", "ConfigMap") => add("Data", "string", |item, _| {
-            (count(json::at(item, &["data"])) + count(json::at(item, &["binaryData"]))).into()
-        }),
-        ("", "Namespace") => {
-            add("Status", "string", |item, _| json::text(item, &["status", "phase"]).into());
+        ("", "ConfigMap") => (&[("Data", Call(cells::config_map_data)), ("Age", Age)], &[]),
+        ("", "ServiceAccount") => {
+            (&[("Secrets", Number(cells::account_secrets)), ("Age", Age)], &[])
         }
-        ("", "PersistentVolumeClaim") => {
-            add("Status", "string", |item, _| json::text(item, &["status", "phase"]).into());
-            add("Volume", "string", |item, _| json::text(item, &["spec", "volumeName"]).into());
-            add("Capacity", "string", |item, _| {
-                json::text(item, &["status", "capacity", "storage"]).into()
-            });
-            add("Access Modes", "string", access_modes);
-            add("StorageClass", "string", |item, _| {
-                json::text(item, &["spec", "storageClassName"]).into()
-            });
-            add("VolumeAttributesClass", "string", |item, _| {
-                match json::text(item, &["spec", "volumeAttributesClassName"]) {
-                    "" => "<unset>".into(),
-                    class => class.into(),
-                }
-            });
-            let mut all = aged(all);
-            all.push(
-                Column::new("VolumeMode", "string", |item, _| {
-                    json::text(item, &["spec", "volumeMode"]).into()
-                })
-                .wide(),
-            );
-            return all;
+        ("", "LimitRange") => (CREATED, &[]),
+        ("", "ResourceQuota") => (
+            &[
+                ("Request", Call(cells::quota_requests)),
+                ("Limit", Call(cells::quota_limits)),
+                ("Age", Age),
+            ],
+            &[],
+        ),
+        ("", "PersistentVolume") => (
+            &[
+                ("Capacity", Text(&["spec", "capacity", "storage"])),
+                ("Access Modes", Call(cells::volume_modes)),
+                ("Reclaim Policy", Text(&["spec", "persistentVolumeReclaimPolicy"])),
+                ("Status", Call(cells::volume_status)),
+                ("Claim", Call(cells::volume_claim)),
+                ("StorageClass", Text(&["spec", "storageClassName"])),
+                ("VolumeAttributesClass", OrUnset(&["spec", "volumeAttributesClassName"])),
+                ("Reason", Text(&["status", "reason"])),
+                ("Age", Age),
+            ],
+            &[("VolumeMode", Text(&["spec", "volumeMode"]))],
+        ),
+        ("", "PersistentVolumeClaim") => (
+            &[
+                ("Status", Call(cells::claim_status)),
+                ("Volume", Text(&["spec", "volumeName"])),
+                ("Capacity", Text(&["status", "capacity", "storage"])),
+                ("Access Modes", Call(cells::claim_modes)),
+                ("StorageClass", Text(&["spec", "storageClassName"])),
+                ("VolumeAttributesClass", OrUnset(&["spec", "volumeAttributesClassName"])),
+                ("Age", Age),
+            ],
+            &[("VolumeMode", Text(&["spec", "volumeMode"]))],
+        ),
+        ("apps", "Deployment") => (
+            &[
+                ("Ready", Call(cells::ready)),
+                ("Up-to-date", Int(&["status", "updatedReplicas"])),
+                ("Available", Int(&["status", "availableReplicas"])),
+                ("Age", Age),
+            ],
+            TEMPLATE,
+        ),
+        ("apps", "ReplicaSet") => (
+            &[
+                ("Desired", Int(&["spec", "replicas"])),
+                ("Current", Int(&["status", "replicas"])),
+                ("Ready", Int(&["status", "readyReplicas"])),
+                ("Age", Age),
+            ],
+            TEMPLATE,
+        ),
+        ("apps", "DaemonSet") => (
+            &[
+                ("Desired", Int(&["status", "desiredNumberScheduled"])),
+                ("Current", Int(&["status", "currentNumberScheduled"])),
+                ("Ready", Int(&["status", "numberReady"])),
+                ("Up-to-date", Int(&["status", "updatedNumberScheduled"])),
+                ("Available", Int(&["status", "numberAvailable"])),
+                ("Node Selector", Call(cells::node_selector)),
+                ("Age", Age),
+            ],
+            TEMPLATE,
+        ),
+        ("apps", "StatefulSet") => (
+            &[("Ready", Call(cells::ready)), ("Age", Age)],
+            &[("Containers", Call(cells::containers)), ("Images", Call(cells::images))],
+        ),
+        ("apps", "ControllerRevision") => (
+            &[
+                ("Controller", Call(cells::controller)),
+                ("Revision", Int(&["revision"])),
+                ("Age", Age),
+            ],
+            &[],
+        ),
+        ("batch", "Job") => (
+            &[
+                ("Status", Call(cells::job_status)),
+                ("Completions", Call(cells::completions)),
+                ("Duration", Call(cells::job_duration)),
+                ("Age", Age),
+            ],
+            TEMPLATE,
+        ),
+        ("batch", "CronJob") => (
+            &[
+                ("Schedule", Text(&["spec", "schedule"])),
+                ("Timezone", OrNone(&["spec", "timeZone"])),
+                ("Suspend", Call(cells::suspend)),
+                ("Active", Number(cells::active_jobs)),
+                ("Last Schedule", Call(cells::last_schedule)),
+                ("Age", Age),
+            ],
+            &[
+                ("Containers", Call(cells::job_containers)),
+                ("Images", Call(cells::job_images)),
+                ("Selector", Call(cells::job_selector)),
+            ],
+        ),
+        ("autoscaling", "HorizontalPodAutoscaler") => (
+            &[
+                ("Reference", Call(cells::scale_target)),
+                ("Targets", Call(cells::scale_metrics)),
+                ("MinPods", OrUnset(&["spec", "minReplicas"])),
+                ("MaxPods", Int(&["spec", "maxReplicas"])),
+                ("Replicas", Int(&["status", "currentReplicas"])),
+                ("Age", Age),
+            ],
+            &[],
+        ),
+        ("policy", "PodDisruptionBudget") => (
+            &[
+                ("Min Available", Call(cells::min_available)),
+                ("Max Unavailable", Call(cells::max_unavailable)),
+                ("Allowed Disruptions", Int(&["status", "disruptionsAllowed"])),
+                ("Age", Age),
+            ],
+            &[],
+        ),
+        ("networking.k8s.io", "Ingress") => (
+            &[
+                ("Class", OrNone(&["spec", "ingressClassName"])),
+                ("Hosts", Call(cells::hosts)),
+                ("Address", Call(cells::load_balancer)),
+                ("Ports", Call(cells::ingress_ports)),
+                ("Age", Age),
+            ],
+            &[],
+        ),
+        ("networking.k8s.io", "IngressClass") => (
+            &[
+                ("Controller", Text(&["spec", "controller"])),
+                ("Parameters", Call(cells::parameters)),
+                ("Age", Age),
+            ],
+            &[],
+        ),
+        ("networking.k8s.io", "NetworkPolicy") => {
+            (&[("Pod-Selector", Call(cells::pod_selector)), ("Age", Age)], &[])
         }
-        ("policy", "PodDisruptionBudget") => {
-            add("Min Available", "string", |item, _| bound(item, "minAvailable"));
-            add("Max Unavailable", "string", |item, _| bound(item, "maxUnavailable"));
-            add("Allowed Disruptions", "integer", |item, _| {
-                json::int(item, &["status", "disruptionsAllowed"]).unwrap_or_default().into()
-            });
+        ("networking.k8s.io", "IPAddress") => {
+            (&[("ParentRef", Call(cells::parent)), ("Age", Age)], &[])
         }
-        ("apps", "StatefulSet") => {
-            add("Ready", "string", |item, _| {
-                let ready = json::int(item, &["status", "readyReplicas"]).unwrap_or_default();
-                format!("{ready}/{}", json::int(item, &["spec", "replicas"]).unwrap_or_default())
-                    .into()
-            });
-            let mut all = aged(all);
-            all.push(
-                Column::new("Containers", "string", |item, _| template_list(item, "name")).wide(),
-            );
-            all.push(
-                Column::new("Images", "string", |item, _| template_list(item, "image")).wide(),
-            );
-            return all;
+        ("networking.k8s.io", "ServiceCIDR") => {
+            (&[("CIDRs", Call(cells::cidrs)), ("Age", Age)], &[])
         }
+        ("discovery.k8s.io", "EndpointSlice") => (
+            &[
+                ("AddressType", Text(&["addressType"])),
+                ("Ports", Call(cells::slice_ports)),
+                ("Endpoints", Call(cells::slice_addresses)),
+                ("Age", Age),
+            ],
+            &[],
+        ),
         ("coordination.k8s.io", "Lease") => {
-            add("Holder", "string", |item, _| json::text(item, &["spec", "holderIdentity"]).into());
+            (&[("Holder", Text(&["spec", "holderIdentity"])), ("Age", Age)], &[])
         }
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            add("Created At", "date", |item, _| {
-                json::text(item, &["metadata", "creationTimestamp"]).into()
-            });
-            return all;
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => (CREATED, &[]),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            (&[("Role", Call(cells::role)), ("Age", Age)], SUBJECTS)
         }
-        _ => {}
-    }
-    aged(all)
-}
-
-fn count(value: Option<&Value>) -> usize {
-    match value {
-        Some(Value::Object(map)) => map.len(),
-        Some(Value::Array(items)) => items.len(),
-        _ => 0,
-    }
-}
-
-fn or_none(text: &str) -> Value {
-    if text.is_empty() { "<none>".into() } else { text.into() }
-}
-
-fn template_list(item: &Value, key: &str) -> Value {
-    let containers = json::list(item, &["spec", "template", "spec", "containers"]);
-    containers
-        .iter()
-        .map(|container| json::text(container, &[key]))
-        .collect::<Vec<_>>()
-        .join(",")
-        .into()
-}
-
-fn pod_columns() -> Vec<Column> {
-    vec![
-        Column::new("Name", "string", name),
-        Column::new("Ready", "string", |item, _| {
-            let ready = json::list(item, &["status", "containerStatuses"])
-                .iter()
-                .filter(|status| status.get("ready") == Some(&Value::Bool(true)))
-                .count();
-            format!("{ready}/{}", count(json::at(item, &["spec", "containers"]))).into()
-        }),
-        Column::new("Status", "string", |item, _| pod_status(item).into()),
-        Column::new("Restarts", "string", |item, _| {
-            let restarts: i64 = json::list(item, &["status", "containerStatuses"])
-                .iter()
-                .filter_map(|status| json::int(status, &["restartCount"]))
-                .sum();
-            restarts.to_string().into()
-        }),
-        Column::new("Age", "string", age),
-        Column::new("IP", "string", |item, _| or_none(json::text(item, &["status", "podIP"])))
-            .wide(),
-        Column::new("Node", "string", |item, _| or_none(json::text(item, &["spec", "nodeName"])))
-            .wide(),
-        Column::new("Nominated Node", "string", |item, _| {
-            or_none(json::text(item, &["status", "nominatedNodeName"]))
-        })
-        .wide(),
-        Column::new("Readiness Gates", "string", |_, _| "<none>".into()).wide(),
-    ]
-}
-
-fn pod_status(item: &Value) -> String {
-    if json::at(item, &["metadata", "deletionTimestamp"]).is_some() {
-        return "Terminating".into();
-    }
-    let reason = json::text(item, &["status", "reason"]);
-    let waiting = json::list(item, &["status", "containerStatuses"]).iter().find_map(|status| {
-        let waiting = json::text(status, &["state", "waiting", "reason"]);
-        let ended = json::text(status, &["state", "terminated", "reason"]);
-        [waiting, ended].into_iter().find(|reason| !reason.is_empty()).map(str::to_owned)
-    });
-    match (waiting, reason) {
-        (Some(waiting), _) => waiting,
-        (None, "") => json::text(item, &["status", "phase"]).into(),
-        (None, reason) => reason.into(),
+        ("certificates.k8s.io", "CertificateSigningRequest") => (
+            &[
+                ("Age", Age),
+                ("SignerName", OrNone(&["spec", "signerName"])),
+                ("Requestor", Text(&["spec", "username"])),
+                ("RequestedDuration", Call(cells::requested_duration)),
+                ("Condition", Call(cells::approval)),
+            ],
+            &[],
+        ),
+        ("scheduling.k8s.io", "PriorityClass") => (
+            &[
+                ("Value", Int(&["value"])),
+                ("Global-Default", Call(cells::global_default)),
+                ("Age", Age),
+                ("PreemptionPolicy", Text(&["preemptionPolicy"])),
+            ],
+            &[],
+        ),
+        ("storage.k8s.io", "StorageClass") => (
+            &[
+                ("Provisioner", Text(&["provisioner"])),
+                ("ReclaimPolicy", Text(&["reclaimPolicy"])),
+                ("VolumeBindingMode", Text(&["volumeBindingMode"])),
+                ("AllowVolumeExpansion", Call(cells::expansion)),
+                ("Age", Age),
+            ],
+            &[],
+        ),
+        ("storage.k8s.io", "VolumeAttachment") => (
+            &[
+                ("Attacher", Text(&["spec", "attacher"])),
+                ("PV", Text(&["spec", "source", "persistentVolumeName"])),
+                ("Node", Text(&["spec", "nodeName"])),
+                ("Attached", Call(cells::attached)),
+                ("Age", Age),
+            ],
+            &[],
+        ),
+        ("storage.k8s.io", "CSINode") => {
+            (&[("Drivers", Count(&["spec", "drivers"])), ("Age", Age)], &[])
+        }
+        ("storage.k8s.io", "CSIStorageCapacity") => (
+            &[("StorageClassName", Text(&["storageClassName"])), ("Capacity", Text(&["capacity"]))],
+            &[],
+        ),
+        ("storage.k8s.io", "VolumeAttributesClass") => {
+            (&[("DriverName", Text(&["driverName"])), ("Age", Age)], &[])
+        }
+        ("node.k8s.io", "RuntimeClass") => (&[("Handler", Text(&["handler"])), ("Age", Age)], &[]),
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration") => {
+            (&[("Webhooks", Count(&["webhooks"])), ("Age", Age)], &[])
+        }
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration") => {
+            (&[("Webhooks", Count(&["webhooks"])), ("Age", Age)], &[])
+        }
+        ("apiregistration.k8s.io", "APIService") => (
+            &[
+                ("Service", Call(cells::api_service)),
+                ("Available", Call(cells::available)),
+                ("Age", Age),
+            ],
+            &[],
+        ),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => (CREATED, &[]),
+        _ => (&[("Age", Age)], &[]),
     }
 }
 
-fn service_columns() -> Vec<Column> {
-    vec![
-        Column::new("Name", "string", name),
-        Column::new("Type", "string", |item, _| json::text(item, &["spec", "type"]).into()),
-        Column::new("Cluster-IP", "string", |item, _| {
-            or_none(json::text(item, &["spec", "clusterIP"]))
-        }),
-        Column::new("External-IP", "string", |item, _| match json::text(item, &["spec", "type"]) {
-            "ExternalName" => json::text(item, &["spec", "externalName"]).into(),
-            "LoadBalancer" => "<pending>".into(),
-            _ => "<none>".into(),
-        }),
-        Column::new("Port(s)", "string", |item, _| {
-            let ports = json::list(item, &["spec", "ports"]).iter().map(|port| {
-                let number = json::int(port, &["port"]).unwrap_or_default();
-                let node = json::int(port, &["nodePort"])
-                    .map(|node| format!(":{node}"))
-                    .unwrap_or_default();
-                format!("{number}{node}/{}", json::text(port, &["protocol"]))
-            });
-            or_none(&ports.collect::<Vec<_>>().join(","))
-        }),
-        Column::new("Age", "string", age),
-        Column::new("Selector", "string", |item, _| {
-            let labels = json::at(item, &["spec", "selector"])
-                .and_then(Value::as_object)
-                .into_iter()
-                .flatten();
-            let pairs =
-                labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
-            or_none(&pairs.collect::<Vec<_>>().join(","))
-        })
-        .wide(),
-    ]
-}
-
-fn bound(item: &Value, key: &str) -> Value {
-    match json::at(item, &["spec", key]) {
-        Some(Value::String(text)) => text.as_str().into(),
-        Some(number) => number.to_string().into(),
-        None => "N/A".into(),
+/// The columns of a built-in kind.
+pub(super) fn columns(resource: &Resource) -> Vec<Column> {
+    let shown = |(name, show): &Row| Column::new(name, show.kind(), *show);
+    let name = Column::new("Name", "string", Call(cells::name));
+    if resource.kind == "Event" {
+        let wide = |name, show: Show| Column::new(name, show.kind(), show).wide();
+        let mut all: Vec<Column> = EVENT.iter().map(shown).collect();
+        all.insert(4, wide("Source", Call(cells::event_source)));
+        all.insert(4, wide("Subobject", Text(&["involvedObject", "fieldPath"])));
+        all.push(wide("First Seen", Call(cells::first_seen)));
+        all.push(wide("Count", Number(cells::event_count)));
+        all.push(name.wide());
+        return all;
     }
-}
-
-fn access_modes(item: &Value, _: Timestamp) -> Value {
-    let short = |mode: &Value| match mode.as_str() {
-        Some("ReadWriteOnce") => "RWO",
-        Some("ReadOnlyMany") => "ROX",
-        Some("ReadWriteMany") => "RWX",
-        Some("ReadWriteOncePod") => "RWOP",
-        _ => "",
-    };
-    let modes: Vec<&str> = json::list(item, &["status", "accessModes"]).iter().map(short).collect();
-    modes.join(",").into()
-}
-
-/// The first text that is there: events have other names for the same in each of their groups.
-fn first<'a>(item: &'a Value, paths: &[&[&str]]) -> &'a str {
-    paths
-        .iter()
-        .map(|path| json::text(item, path))
-        .find(|text| !text.is_empty())
-        .unwrap_or_default()
-}
-
-fn event_columns() -> Vec<Column> {
-    vec![
-        Column::new("Last Seen", "string", |item, now| {
-            let last = first(
-                item,
-                &[
-                    &["series", "lastObservedTime"],
-                    &["lastTimestamp"],
-                    &["deprecatedLastTimestamp"],
-                    &["eventTime"],
-                ],
-            );
-            age_of(last, now).into()
-        }),
-        Column::new("Type", "string", |item, _| json::text(item, &["type"]).into()),
-        Column::new("Reason", "string", |item, _| json::text(item, &["reason"]).into()),
-        Column::new("Object", "string", |item, _| {
-            let kind = first(item, &[&["involvedObject", "kind"], &["regarding", "kind"]]);
-            let name = first(item, &[&["involvedObject", "name"], &["regarding", "name"]]);
-            format!("{}/{name}", kind.to_lowercase()).into()
-        }),
-        Column::new("Source", "string", |item, _| {
-            first(
-                item,
-                &[&["source", "component"], &["reportingComponent"], &["reportingController"]],
-            )
-            .into()
-        })
-        .wide(),
-        Column::new("Message", "string", |item, _| first(item, &[&["message"], &["note"]]).into()),
-        Column::new("First Seen", "string", |item, now| {
-            let since =
-                first(item, &[&["firstTimestamp"], &["deprecatedFirstTimestamp"], &["eventTime"]]);
-            age_of(since, now).into()
-        })
-        .wide(),
-        Column::new("Count", "integer", |item, _| {
-            [&["series", "count"][..], &["count"], &["deprecatedCount"]]
-                .iter()
-                .find_map(|path| json::int(item, path))
-                .unwrap_or(1)
-                .into()
-        })
-        .wide(),
-        Column::new("Name", "string", name).wide(),
-    ]
-}
-
-fn node_columns() -> Vec<Column> {
-    vec![
-        Column::new("Name", "string", name),
-        Column::new("Status", "string", |item, _| {
-            let ready = json::list(item, &["status", "conditions"])
-                .iter()
-                .find(|condition| json::text(condition, &["type"]) == "Ready");
-            let mut status = match ready.map(|condition| json::text(condition, &["status"])) {
-                Some("True") => "Ready".to_owned(),
-                Some(_) => "NotReady".to_owned(),
-                None => "Unknown".to_owned(),
-            };
-            if json::at(item, &["spec", "unschedulable"]) == Some(&Value::Bool(true)) {
-                status.push_str(",SchedulingDisabled");
-            }
-            status.into()
-        }),
-        Column::new("Roles", "string", |item, _| {
-            let labels = json::at(item, &["metadata", "labels"]).and_then(Value::as_object);
-            let roles: Vec<&str> = labels
-                .into_iter()
-                .flatten()
-                .filter_map(|(key, _)| key.strip_prefix("node-role.kubernetes.io/"))
-                .collect();
-            or_none(&roles.join(","))
-        }),
-        Column::new("Age", "string", age),
-        Column::new("Version", "string", |item, _| {
-            json::text(item, &["status", "nodeInfo", "kubeletVersion"]).into()
-        }),
-        Column::new("Internal-IP", "string", |item, _| {
-            let addresses = json::list(item, &["status", "addresses"]).iter();
-            let internal = addresses
-                .filter(|address| json::text(address, &["type"]) == "InternalIP")
-                .map(|address| json::text(address, &["address"]))
-                .next();
-            or_none(internal.unwrap_or_default())
-        })
-        .wide(),
-    ]
+    let (narrow, wide) = rows(&resource.group, &resource.kind);
+    let wide = wide.iter().map(|row| shown(row).wide());
+    std::iter::once(name).chain(narrow.iter().map(shown)).chain(wide).collect()
 }

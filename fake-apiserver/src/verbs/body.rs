@@ -152,19 +152,32 @@ pub(super) fn yaml(body: &[u8], kind: &str) -> Result<Value, Refusal> {
 /// Why it is none, as the real server's reader tells it.
 pub(super) fn yaml_object(body: &[u8]) -> Result<Value, String> {
     let text = String::from_utf8_lossy(body);
-    let found = match serde_saphyr::from_str::<Value>(&text) {
+    let options = serde_saphyr::options! { duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins };
+    let found = match serde_saphyr::from_str_with_options::<Value>(&text, options) {
         Ok(value @ Value::Object(_)) => return Ok(value),
         Ok(Value::Array(_)) => "array",
         Ok(Value::String(_)) => "string",
         Ok(Value::Number(_)) => "number",
         Ok(Value::Bool(_)) => "bool",
         Ok(Value::Null) => return Ok(Value::Object(serde_json::Map::new())),
-        Err(error) => return Err(format!("error converting YAML to JSON: yaml: {error}")),
+        Err(error) => return Err(format!("error converting YAML to JSON: yaml: {}", told(&error))),
     };
     Err(format!(
         "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go value of type \
          map[string]interface {{}}"
     ))
+}
+
+/// An error of the reader in a line.
+fn told(error: &serde_saphyr::Error) -> String {
+    let text = error.to_string();
+    let text = text.lines().next().unwrap_or_default();
+    let what = text.split_once(": ").map_or(text, |(_, rest)| rest);
+    let what = what.rsplit(": ").next().unwrap_or(what);
+    match error.location() {
+        Some(location) => format!("line {}: {what}", location.line()),
+        None => what.to_owned(),
+    }
 }
 
 fn check_type(call: &Call<'_>, value: &mut Value) -> Result<(), Refusal> {

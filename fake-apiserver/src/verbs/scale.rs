@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::update::{self, Writer};
 use super::{Call, body};
 use crate::patch::{self, PatchKind};
-use crate::refusal::{Named, Refusal};
+use crate::refusal::{Cause, Named, Refusal};
 use crate::registry::Resource;
 use crate::respond::Reply;
+use crate::schema::{Schema, Shape, decode};
 use crate::state::State;
 use crate::store::Stored;
 use crate::{apply, crd, json};
@@ -87,23 +88,52 @@ pub(super) fn scale(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
             )?
         }
     };
-    let replicas = json::int(&wanted, &["spec", "replicas"]).unwrap_or_default();
-    if replicas < 0 {
-        let why = "must be greater than or equal to 0";
-        let cause = crate::refusal::Cause::invalid("spec.replicas", &replicas.into(), why);
-        return Err(Refusal::invalid(
-            Named { group: "autoscaling", resource: "Scale" },
-            call.name(),
-            &[cause],
-        ));
-    }
+    let wanted = decoded(wanted)?;
     let mut value = (*object).clone();
-    let paths = scale_paths(&call.resource);
-    let spec: Vec<&str> = paths.spec.iter().map(String::as_str).collect();
-    json::put(&mut value, &spec, replicas.into());
+    let replicas = json::int(&wanted, &["spec", "replicas"]).unwrap_or_default();
+    put_replicas(&mut value, call, replicas)?;
     let version = json::text(&wanted, &["metadata", "resourceVersion"]).to_owned();
     json::metadata_mut(&mut value).insert("resourceVersion".into(), version.into());
-    update::replace(state, call, &existing, value, Writer::Update, Vec::new())?;
+    written(state, call, &existing, value, Writer::Update)
+}
+
+/// A `Scale` of a request, read as the schema of its kind has it.
+fn decoded(mut scale: Value) -> Result<Value, Refusal> {
+    let schema = Schema {
+        shape: Shape::Ref("io.k8s.api.autoscaling.v1.Scale".to_owned()),
+        ..Schema::default()
+    };
+    match decode::decode(&mut scale, &schema, "Scale", &mut Vec::new()) {
+        Ok(()) => Ok(scale),
+        Err(why) => Err(Refusal::bad_request(format!(
+            "Scale in version \"v1\" cannot be handled as a Scale: {why}"
+        ))),
+    }
+}
+
+/// Sets the replicas of the object behind a `Scale`.
+fn put_replicas(object: &mut Value, call: &Call<'_>, replicas: i64) -> Result<(), Refusal> {
+    if replicas < 0 {
+        let why = "must be greater than or equal to 0";
+        let cause = Cause::invalid("spec.replicas", &replicas.into(), why);
+        let of = Named { group: "autoscaling", resource: "Scale" };
+        return Err(Refusal::invalid(of, call.name(), &[cause]));
+    }
+    let paths = scale_paths(&call.resource);
+    let spec: Vec<&str> = paths.spec.iter().map(String::as_str).collect();
+    json::put(object, &spec, replicas.into());
+    Ok(())
+}
+
+/// Writes the object and answers with its `Scale`.
+fn written(
+    state: &mut State,
+    call: &Call<'_>,
+    existing: &Arc<Stored>,
+    value: Value,
+    writer: Writer,
+) -> Result<Reply, Refusal> {
+    update::replace(state, call, existing, value, writer, Vec::new())?;
     let stored = call.get(state)?;
     Ok(Reply::json(200, &scale_of(&body::view(&stored, &call.resource), &call.resource)))
 }
@@ -115,7 +145,7 @@ fn apply_scale(
     existing: &Arc<Stored>,
     object: &Value,
 ) -> Result<Reply, Refusal> {
-    let wanted = update::configuration(call)?;
+    let wanted = decoded(update::configuration(call)?)?;
     let (version, kind) = (json::text(&wanted, &["apiVersion"]), json::text(&wanted, &["kind"]));
     if version != "autoscaling/v1" || kind != "Scale" {
         let (group, version) = version.split_once('/').unwrap_or(("", version));
@@ -126,14 +156,10 @@ fn apply_scale(
         "apiVersion": call.resource.api_version(), "kind": call.resource.kind,
         "metadata": {"name": call.name()},
     });
-    if let Some(replicas) = json::at(&wanted, &["spec", "replicas"]) {
-        let paths = scale_paths(&call.resource);
-        let spec: Vec<&str> = paths.spec.iter().map(String::as_str).collect();
-        json::put(&mut config, &spec, replicas.clone());
+    if let Some(replicas) = json::int(&wanted, &["spec", "replicas"]) {
+        put_replicas(&mut config, call, replicas)?;
     }
     let force = call.request.query.flag("force");
     let value = apply::applied(Some(object), &config, call, force)?;
-    update::replace(state, call, existing, value, Writer::Apply, Vec::new())?;
-    let stored = call.get(state)?;
-    Ok(Reply::json(200, &scale_of(&body::view(&stored, &call.resource), &call.resource)))
+    written(state, call, existing, value, Writer::Apply)
 }
