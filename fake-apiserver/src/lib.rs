@@ -57,6 +57,7 @@ pub use selector::label_selector_matches;
 pub use state::Stats;
 
 use front::Trust;
+use kubelet::NodeHandle;
 use state::State;
 
 /// Source of wall-clock time for every timestamp the server writes.
@@ -183,6 +184,11 @@ impl ApiServer {
     /// every request through a [`front`](Self::front) must carry a token, and may do what RBAC allows.
     pub fn require_token(&self, token: &str) {
         auth::require(&mut self.lock(), token);
+    }
+
+    /// Lets the server ask a node about its pods, as for `pods/log`.
+    pub fn reach(&self, node: &NodeHandle) {
+        self.lock().nodes.insert(node.name().to_owned(), node.downgrade());
     }
 
     /// Serves plain HTTP (1.1 and h2c) until the listener fails.

@@ -40,6 +40,7 @@ const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumer
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NameKind {
     Subdomain,
+    Label,
     Label1035,
 }
 
@@ -47,6 +48,7 @@ pub(crate) enum NameKind {
 pub(crate) fn fault_of(kind: NameKind, text: &str) -> Option<&'static str> {
     let (pattern, longest, too_long, why) = match kind {
         NameKind::Subdomain => ("subdomain", 253, "must be no more than 253 bytes", SUBDOMAIN),
+        NameKind::Label => ("label", 63, "must be no more than 63 bytes", LABEL),
         NameKind::Label1035 => ("label1035", 63, "must be no more than 63 bytes", LABEL_1035),
     };
     if text.len() > longest {
@@ -165,15 +167,8 @@ pub(crate) fn validate(value: &Value, resource: &Resource) -> Vec<Cause> {
         );
     }
     let entries = |key: &str| json::at(value, &["metadata", key]).and_then(Value::as_object);
-    for (key, label) in entries("labels").into_iter().flatten() {
-        let field = "metadata.labels";
-        causes.extend(key_fault(key).map(|why| Cause::invalid(field, &key.as_str().into(), why)));
-        let text = label.as_str().unwrap_or_default();
-        if text.len() > 63 {
-            causes.push(Cause::invalid(field, label, "must be no more than 63 bytes"));
-        } else if !fits("value", text) {
-            causes.push(Cause::invalid(field, label, LABEL_VALUE));
-        }
+    if let Some(labels) = entries("labels") {
+        validate_labels(labels, "metadata.labels", &mut causes);
     }
     for key in entries("annotations").into_iter().flat_map(Map::keys) {
         let fault = key_fault(&key.to_lowercase());
@@ -235,7 +230,28 @@ fn name_fault(name: &str, resource: &Resource) -> Option<String> {
     (!fits(pattern, name)).then(|| why.to_owned())
 }
 
-fn key_fault(key: &str) -> Option<&'static str> {
+/// The faults in a map of labels.
+pub(crate) fn validate_labels(labels: &Map<String, Value>, field: &str, causes: &mut Vec<Cause>) {
+    for (key, label) in labels {
+        causes.extend(key_fault(key).map(|why| Cause::invalid(field, &key.as_str().into(), why)));
+        causes.extend(
+            label_value_fault(label.as_str().unwrap_or_default())
+                .map(|why| Cause::invalid(field, label, why)),
+        );
+    }
+}
+
+/// What is wrong with the value of a label.
+pub(crate) fn label_value_fault(text: &str) -> Option<&'static str> {
+    if text.len() > 63 {
+        Some("must be no more than 63 bytes")
+    } else {
+        (!fits("value", text)).then_some(LABEL_VALUE)
+    }
+}
+
+/// What is wrong with a qualified name, such as the key of a label.
+pub(crate) fn key_fault(key: &str) -> Option<&'static str> {
     let parts: Vec<&str> = key.split('/').collect();
     match parts.as_slice() {
         [name] => (!fits("key", name)).then_some(KEY_NAME),

@@ -75,7 +75,8 @@ impl Resource {
 
     /// How errors about fields name it (`StatefulSet.apps`).
     pub(crate) fn named_kind(&self) -> Named<'_> {
-        Named { group: &self.group, resource: &self.kind }
+        // Of the group that keeps the objects: events are of the core whatever view they came by.
+        Named { group: &self.id.group, resource: &self.kind }
     }
 
     /// Whether this is the kind of a group, such as `("apps", "StatefulSet")`.

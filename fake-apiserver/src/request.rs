@@ -69,6 +69,8 @@ pub(crate) struct Request {
     pub(crate) content_type: String,
     pub(crate) body: Bytes,
     pub(crate) user_agent: Arc<str>,
+    /// Whether the client wants another protocol on this connection.
+    pub(crate) upgrade: bool,
     /// Set by the faults: an older moment to read from.
     pub(crate) as_of: Option<AsOf>,
     /// The path as it was sent.
@@ -95,6 +97,7 @@ impl Request {
             content_type,
             body,
             user_agent: text(header::USER_AGENT).into(),
+            upgrade: parts.headers.contains_key(header::UPGRADE),
             as_of: parts.extensions.get().copied(),
             path: parts.uri.path().to_owned(),
             bearer: text(header::AUTHORIZATION).strip_prefix("Bearer ").map(str::to_owned),

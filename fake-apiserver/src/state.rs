@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::Clock;
 use crate::auth::Access;
+use crate::kubelet::WeakNode;
 use crate::registry::Registry;
 use crate::store::{Author, GroupResource, Key, Store};
 
@@ -70,8 +71,12 @@ pub(crate) struct State {
     pub(crate) seeds: Seeds,
     pub(crate) stats: Stats,
     pub(crate) access: Access,
+    /// Nodes that can be asked about their pods, by name.
+    pub(crate) nodes: BTreeMap<String, WeakNode>,
     clock: Clock,
     next_address: u32,
+    /// Addresses that services asked for by themselves.
+    reserved: std::collections::BTreeSet<String>,
     next_port: u16,
 }
 
@@ -83,8 +88,10 @@ impl State {
             seeds: Seeds::new(seed),
             stats: Stats::default(),
             access: Access::new(seed),
+            nodes: BTreeMap::new(),
             clock,
             next_address: 1,
+            reserved: std::collections::BTreeSet::new(),
             next_port: 30000,
         };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
@@ -123,9 +130,19 @@ impl State {
 
     /// The next free address of 10.96.0.0/16.
     pub(crate) fn allocate_address(&mut self) -> String {
-        self.next_address += 1;
-        let [_, _, high, low] = self.next_address.to_be_bytes();
-        format!("10.96.{high}.{low}")
+        loop {
+            self.next_address += 1;
+            let [_, _, high, low] = self.next_address.to_be_bytes();
+            let address = format!("10.96.{high}.{low}");
+            if !self.reserved.contains(&address) {
+                return address;
+            }
+        }
+    }
+
+    /// Keeps an address from being allocated.
+    pub(crate) fn reserve_address(&mut self, address: String) {
+        self.reserved.insert(address);
     }
 
     /// The next free node port.

@@ -267,6 +267,7 @@ fn nodes(
                 options.kubelet,
             );
             let handle = kubelet.handle();
+            api.reach(&handle);
             tasks.spawn(kubelet.run());
             handle
         })

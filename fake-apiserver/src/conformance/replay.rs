@@ -212,7 +212,7 @@ impl<'a> Replay<'a> {
         for (pointer, wanted) in step.get("until").and_then(Value::as_object).into_iter().flatten()
         {
             if pointer == "status" {
-                if *wanted != Value::from(reply.status) {
+                if wanted.as_u64() != Some(u64::from(reply.status)) {
                     unmet.push(format!("status is {}, not {wanted}", reply.status));
                 }
                 continue;

@@ -21,7 +21,7 @@ pub use runtime::{
 pub(crate) use state::fingerprint;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -111,11 +111,34 @@ pub struct NodeHandle {
     core: Arc<Core>,
 }
 
+/// A node as long as it is there: what a server that the node is itself a client of may keep.
+pub(crate) struct WeakNode(Weak<Core>);
+
+impl WeakNode {
+    pub(crate) fn upgrade(&self) -> Option<NodeHandle> {
+        self.0.upgrade().map(|core| NodeHandle { core })
+    }
+}
+
 impl NodeHandle {
+    pub(crate) fn downgrade(&self) -> WeakNode {
+        WeakNode(Arc::downgrade(&self.core))
+    }
+
     /// The node's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.core.spec.name
+    }
+
+    /// Its address.
+    pub(crate) fn address(&self) -> String {
+        node::host_ip(&self.core)
+    }
+
+    /// What a container here wrote; `None` if that is not known.
+    pub(crate) fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<String>> {
+        self.core.runtime.log(at, previous)
     }
 
     /// Whether it runs and is heard of.

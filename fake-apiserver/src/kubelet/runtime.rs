@@ -20,6 +20,12 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// Runs a command in a running container (probes, hooks): exit code and output. Dropping it abandons the command.
     fn exec(&self, at: &ContainerRef, command: &[String]) -> BoxFuture<'static, ExecResult>;
 
+    /// What a container wrote, line by line; with `previous`, the one before its last restart. `None` if that is not
+    /// known any more. Unless overridden, containers are silent.
+    fn log(&self, _at: &ContainerRef, previous: bool) -> Option<Vec<String>> {
+        (!previous).then(Vec::new)
+    }
+
     /// Answers an HTTP or TCP probe: whether the port answers well. Unless overridden, every port does.
     fn reach(&self, _at: &ContainerRef, _target: &ProbeTarget) -> BoxFuture<'static, bool> {
         futures::future::ready(true).boxed()

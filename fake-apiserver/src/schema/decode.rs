@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Schema, Shape};
+use super::{Schema, Shape, go_time};
 use crate::quantity::Quantity;
 
 /// Fields that Go holds without a pointer and omits when they are zero.
@@ -65,6 +65,10 @@ impl Decoder<'_> {
         let found = match value {
             Value::Null => "null",
             Value::Bool(_) => "bool",
+            // Only a number that is of the wrong kind is told.
+            Value::Number(number) if matches!(schema.resolved().shape, Shape::Integer) => {
+                &format!("number {number}")
+            }
             Value::Number(_) => "number",
             Value::String(_) => "string",
             Value::Array(_) => "array",
@@ -98,6 +102,10 @@ impl Decoder<'_> {
                     _ if properties.is_empty() => Ok(()),
                     _ => self.object(map, schema, owner_here, path),
                 }
+            }
+            Shape::String if value.is_string() => read_time(value, schema),
+            Shape::Quantity if value.is_string() && !scalar_fits(value, schema) => {
+                Err(QUANTITY.to_owned())
             }
             Shape::List(element) => {
                 let Value::Array(items) = value else {
@@ -161,6 +169,22 @@ impl Decoder<'_> {
         }
         Ok(())
     }
+}
+
+const QUANTITY: &str = "quantities must match the regular expression \
+     '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+
+/// Times are read as they are decoded, and written in UTC; other texts are as they are.
+fn read_time(value: &mut Value, schema: &Schema) -> Result<(), String> {
+    let Shape::Ref(name) = &schema.shape else { return Ok(()) };
+    let precision = match name.rsplit('.').next() {
+        Some("Time") => go_time::Precision::Seconds,
+        Some("MicroTime") => go_time::Precision::Micros,
+        _ => return Ok(()),
+    };
+    let read = go_time::read(value.as_str().unwrap_or_default(), precision)?;
+    *value = read.into();
+    Ok(())
 }
 
 fn omitted(key: &str, value: &Value, field: &Schema) -> bool {

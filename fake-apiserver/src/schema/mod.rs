@@ -9,6 +9,8 @@ pub(crate) mod cel_check;
 mod cel_functions;
 pub(crate) mod decode;
 pub(crate) mod defaulting;
+pub(crate) mod enumeration;
+mod go_time;
 pub(crate) mod pattern;
 pub(crate) mod pruning;
 pub(crate) mod rules;

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::check;
 use crate::json;
+use crate::quantity::Quantity;
 use crate::refusal::Cause;
 
 pub(crate) fn apply_defaults(value: &mut Value) {
@@ -33,6 +35,17 @@ pub(crate) fn validate(value: &Value, old: Option<&Value>) -> Vec<Cause> {
         }
         if json::at(value, &["spec", "resources", "requests", "storage"]).is_none() {
             causes.push(Cause::required("spec.resources[storage]", ""));
+        } else if let Some(size) = json::at(value, &["spec", "resources", "requests", "storage"])
+            && Quantity::parse(size.as_str().unwrap_or_default()).is_some_and(|q| q.nanos() <= 0)
+        {
+            causes.push(Cause::invalid(
+                "spec.resources[storage]",
+                size,
+                "must be greater than zero",
+            ));
+        }
+        if let Some(selector) = json::at(value, &["spec", "selector"]) {
+            check::label_selector(selector, "spec.selector", &mut causes);
         }
         return causes;
     };

@@ -2,12 +2,18 @@
 //!
 //! A kind without a module here has the behaviour of all kinds.
 
+mod budget;
+mod check;
 pub(crate) mod claim;
+mod config;
+mod container;
 pub(crate) mod event;
+mod lease;
 pub(crate) mod pod;
+mod pod_spec;
 pub(crate) mod service;
 pub(crate) mod stateful_set;
-pub(crate) mod storage;
+mod stored;
 pub(crate) mod workload;
 
 use base64::Engine;
@@ -16,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::refusal::{Cause, Refusal};
 use crate::registry::Resource;
-use crate::schema::{cel, validate};
+use crate::schema::{cel, enumeration, validate};
 use crate::state::State;
 use crate::verbs::Call;
 use crate::{crd, json};
@@ -108,11 +114,9 @@ pub(crate) fn apply_defaults(value: &mut Value, resource: &Resource) {
         }
         ("apps", "StatefulSet") => stateful_set::apply_defaults(value),
         ("apps", kind @ ("Deployment" | "DaemonSet" | "ReplicaSet"))
-        | ("batch", kind @ ("Job" | "CronJob")) => workload::apply_defaults(value, kind),
-        ("storage.k8s.io", "StorageClass") => storage::default_class(value),
-        ("", "PersistentVolume") => storage::default_volume(value),
-        ("autoscaling", "HorizontalPodAutoscaler") => {
-            json::default_to(json::object_mut(value, "spec"), "minReplicas", 1);
+        | ("batch", kind @ ("Job" | "CronJob"))
+        | ("", kind @ ("PodTemplate" | "ReplicationController")) => {
+            workload::apply_defaults(value, kind);
         }
         ("networking.k8s.io", "NetworkPolicy") => {
             let mut types = vec![json!("Ingress")];
@@ -142,12 +146,7 @@ pub(crate) fn apply_defaults(value: &mut Value, resource: &Resource) {
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
             json::as_object(value).entry("rules").or_insert(Value::Null);
         }
-        ("discovery.k8s.io", "EndpointSlice") => {
-            for list in ["endpoints", "ports"] {
-                json::as_object(value).entry(list).or_insert(Value::Null);
-            }
-        }
-        _ => {}
+        _ => stored::apply_defaults(value, resource),
     }
 }
 
@@ -185,7 +184,7 @@ pub(crate) fn prepare_create(
     }
     match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Pod") => pod::prepare_create(value),
-        ("", "Service") => service::prepare_create(value, state),
+        ("", "Service") => service::prepare_create(value, state)?,
         ("", "Namespace") => {
             json::put(value, &["spec", "finalizers"], json!(["kubernetes"]));
             json::put(value, &["status"], json!({"phase": "Active"}));
@@ -319,15 +318,24 @@ pub(crate) fn validate(
     if subresource.is_some() {
         return Vec::new();
     }
-    match (resource.group.as_str(), resource.kind.as_str()) {
+    let mut causes = match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Pod") => pod::validate(value, old),
         ("", "Service") => service::validate(value, old),
         ("", "PersistentVolumeClaim") => claim::validate(value, old),
-        ("", "Secret" | "ConfigMap") => validate_immutable_data(value, old, &resource.kind),
+        ("", "Secret") => config::validate_secret(value, old),
+        ("", "ConfigMap") => config::validate_config_map(value, old),
+        ("", "Event") | ("events.k8s.io", "Event") => event::validate(value, old, resource),
         ("apps", "StatefulSet") => stateful_set::validate(value, old),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::faults(value, old),
-        _ => Vec::new(),
-    }
+        ("apps", "Deployment" | "DaemonSet" | "ReplicaSet") | ("batch", "Job" | "CronJob") => {
+            workload::validate(value, old, &resource.kind)
+        }
+        ("coordination.k8s.io", "Lease") => lease::validate(value),
+        ("policy", "PodDisruptionBudget") => budget::validate(value),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => return crd::faults(value, old),
+        _ => stored::validate(value, old, resource),
+    };
+    enumeration::validate(value, resource.schema(), &mut causes);
+    causes
 }
 
 /// Faults after which rules are not run.
@@ -388,31 +396,6 @@ fn skipped() -> Cause {
     let why = "some validation rules were not checked because the object was invalid; correct the existing errors to \
                complete validation";
     Cause::invalid("<nil>", &Value::Null, why)
-}
-
-fn validate_immutable_data(value: &Value, old: Option<&Value>, kind: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let Some(old) = old else { return causes };
-    let immutable = json::at(old, &["immutable"]) == Some(&Value::Bool(true));
-    if kind == "Secret" && json::at(value, &["type"]) != json::at(old, &["type"]) {
-        causes.push(Cause::invalid(
-            "type",
-            json::at(value, &["type"]).unwrap_or(&Value::Null),
-            "field is immutable",
-        ));
-    }
-    if immutable {
-        if json::at(value, &["immutable"]) != Some(&Value::Bool(true)) {
-            causes
-                .push(Cause::forbidden("immutable", "field is immutable when `immutable` is set"));
-        }
-        for key in ["data", "binaryData"] {
-            if json::at(value, &[key]) != json::at(old, &[key]) {
-                causes.push(Cause::forbidden(key, "field is immutable when `immutable` is set"));
-            }
-        }
-    }
-    causes
 }
 
 /// What follows from an object having been stored.

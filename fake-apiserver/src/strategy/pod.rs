@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::pod_spec;
 use crate::json;
 use crate::quantity::Quantity;
 use crate::refusal::Cause;
@@ -257,7 +258,7 @@ pub(crate) fn validate(value: &Value, old: Option<&Value>) -> Vec<Cause> {
     let none = json!({});
     let spec = json::at(value, &["spec"]).unwrap_or(&none);
     match old {
-        None => validate_spec(spec, "spec", &mut causes),
+        None => pod_spec::validate(spec, "spec", &[], &mut causes),
         Some(old) if count_of(spec) != count_of(json::at(old, &["spec"]).unwrap_or(&none)) => {
             let why = "pod updates may not add or remove containers";
             causes.push(Cause::forbidden("spec.containers", why));
@@ -305,47 +306,4 @@ fn fixed(spec: &Value) -> Value {
         json::take(&mut spec, &[key]);
     }
     spec
-}
-
-/// The faults in a pod's spec.
-pub(crate) fn validate_spec(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
-    let containers = json::list(spec, &["containers"]);
-    if containers.is_empty() {
-        causes.push(Cause::required(format!("{path}.containers"), ""));
-    }
-    for (index, container) in containers.iter().enumerate() {
-        let here = format!("{path}.containers[{index}]");
-        let name = json::text(container, &["name"]);
-        if name.is_empty() {
-            causes.push(Cause::required(format!("{here}.name"), ""));
-        } else if containers.iter().take(index).any(|other| json::text(other, &["name"]) == name) {
-            causes.push(Cause::duplicate(format!("{here}.name"), &name.into()));
-        }
-        if json::text(container, &["image"]).is_empty() {
-            causes.push(Cause::required(format!("{here}.image"), ""));
-        }
-        for (mount_index, mount) in json::list(container, &["volumeMounts"]).iter().enumerate() {
-            let volume = json::text(mount, &["name"]);
-            let known = json::list(spec, &["volumes"])
-                .iter()
-                .any(|known| json::text(known, &["name"]) == volume);
-            if !known && path == "spec" {
-                let field = format!("{here}.volumeMounts[{mount_index}].name");
-                causes.push(Cause::new(
-                    "FieldValueNotFound",
-                    format!("Not found: {volume:?}"),
-                    field,
-                ));
-            }
-        }
-    }
-    let policy = json::text(spec, &["restartPolicy"]);
-    if !["Always", "OnFailure", "Never"].contains(&policy) {
-        let supported = ["Always", "OnFailure", "Never"];
-        causes.push(Cause::unsupported(
-            format!("{path}.restartPolicy"),
-            &policy.into(),
-            &supported,
-        ));
-    }
 }

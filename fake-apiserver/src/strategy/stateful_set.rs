@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{claim, pod};
+use super::{check, claim, pod, workload};
 use crate::json;
 use crate::refusal::Cause;
 
@@ -65,43 +65,46 @@ pub(crate) fn validate(value: &Value, old: Option<&Value>) -> Vec<Cause> {
             causes.push(Cause::forbidden("spec", why));
         }
     }
-    let selector = json::at(spec, &["selector"]);
-    let told = json::at(spec, &["template", "metadata", "labels"]);
-    let labels = told.unwrap_or(&none);
-    match selector {
-        // No selector selects nothing, not even the template.
-        None => {
-            causes.push(Cause::required("spec.selector", ""));
-            let why = "`selector` does not match template `labels`";
-            let field = "spec.template.metadata.labels";
-            causes.push(Cause::invalid(field, told.unwrap_or(&Value::Null), why));
-        }
-        Some(selector) if selector.as_object().is_some_and(serde_json::Map::is_empty) => {
-            let why = "empty selector is invalid for statefulset";
-            causes.push(Cause::invalid("spec.selector", selector, why));
-        }
-        Some(selector) if !crate::selector::label_selector_matches(selector, labels) => {
-            let why = "`selector` does not match template `labels`";
-            causes.push(Cause::invalid("spec.template.metadata.labels", labels, why));
-        }
-        Some(_) => {}
+    validate_strategy(spec, &mut causes);
+    for field in ["replicas", "minReadySeconds", "revisionHistoryLimit"] {
+        check::non_negative(spec, field, "spec", &mut causes);
     }
-    if let Some(replicas) = json::int(spec, &["replicas"]).filter(|replicas| *replicas < 0) {
-        let why = "must be greater than or equal to 0";
-        causes.push(Cause::invalid("spec.replicas", &replicas.into(), why));
+    if let Some(ordinals) = json::at(spec, &["ordinals"]) {
+        check::non_negative(ordinals, "start", "spec.ordinals", &mut causes);
     }
-    pod::validate_spec(
-        json::at(spec, &["template", "spec"]).unwrap_or(&none),
-        "spec.template.spec",
-        &mut causes,
-    );
-    let policy = json::text(spec, &["template", "spec", "restartPolicy"]);
-    if !policy.is_empty() && policy != "Always" {
-        causes.push(Cause::unsupported(
-            "spec.template.spec.restartPolicy",
-            &policy.into(),
-            &["Always"],
-        ));
-    }
+    workload::validate_selected_template(spec, "statefulset", &mut causes);
+    workload::validate_always_restarted(spec, &mut causes);
     causes
+}
+
+fn validate_strategy(spec: &Value, causes: &mut Vec<Cause>) {
+    let policy = json::text(spec, &["podManagementPolicy"]);
+    if !["OrderedReady", "Parallel"].contains(&policy) {
+        let why = "must be 'OrderedReady' or 'Parallel'";
+        causes.push(Cause::invalid("spec.podManagementPolicy", &policy.into(), why));
+    }
+    let rolling = json::at(spec, &["updateStrategy", "rollingUpdate"]);
+    let field = "spec.updateStrategy.rollingUpdate";
+    match (json::text(spec, &["updateStrategy", "type"]), rolling) {
+        ("RollingUpdate", Some(rolling)) => {
+            check::non_negative(rolling, "partition", field, causes);
+        }
+        ("OnDelete", Some(rolling)) => {
+            let why = "only allowed for updateStrategy 'RollingUpdate'";
+            causes.push(Cause::invalid(field, rolling, why));
+        }
+        ("RollingUpdate" | "OnDelete", None) => {}
+        _ => {
+            let strategy = json::at(spec, &["updateStrategy"]).unwrap_or(&Value::Null);
+            let why = "must be 'RollingUpdate' or 'OnDelete'";
+            causes.push(Cause::invalid("spec.updateStrategy", strategy, why));
+        }
+    }
+    for when in ["whenDeleted", "whenScaled"] {
+        let policy = json::text(spec, &["persistentVolumeClaimRetentionPolicy", when]);
+        if !["Retain", "Delete"].contains(&policy) {
+            let field = format!("spec.persistentVolumeClaimRetentionPolicy.{when}");
+            causes.push(Cause::unsupported(field, &policy.into(), &["Retain", "Delete"]));
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod body;
 mod create;
 mod delete;
 mod eviction;
+mod node;
 mod read;
 mod reviews;
 mod scale;
@@ -239,13 +240,12 @@ fn on_subresource(
         (Some("scale"), _) => scale::scale(state, call),
         (Some("binding"), _) => binding::bind(state, call),
         (Some("eviction"), _) => eviction::evict(state, call),
+        (Some("log"), _) => node::log(state, call),
+        (Some("exec" | "attach" | "portforward"), _) => node::connect(state, call),
         (name, _) => {
             let name = name.unwrap_or_default();
-            let why = format!(
-                "the fake cluster does not serve {}/{name}: no container really runs in it",
-                call.resource.plural
-            );
-            Err(Refusal::internal(why))
+            let plural = &call.resource.plural;
+            Err(Refusal::internal(format!("the fake cluster does not serve {plural}/{name}")))
         }
     };
     reply.map(Answer::Reply)

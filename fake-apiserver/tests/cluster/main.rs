@@ -4,5 +4,7 @@
 mod care;
 mod faults;
 mod pods;
+mod runtime;
 mod sets;
+mod subresources;
 mod world;

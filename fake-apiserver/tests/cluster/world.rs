@@ -48,6 +48,7 @@ impl World {
                 Timings::default(),
             );
             let handle = kubelet.handle();
+            server.reach(&handle);
             tokio::spawn(kubelet.run());
             handle
         });

@@ -107,6 +107,11 @@ impl ContainerRuntime for Containers {
         .boxed()
     }
 
+    fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<String>> {
+        // The log of a daemon that is gone went with it.
+        (!previous).then(|| self.find(at).map(|running| running.log()).unwrap_or_default())
+    }
+
     fn exec(&self, at: &ContainerRef, command: &[String]) -> BoxFuture<'static, ExecResult> {
         let (code, output) = match self.find(at) {
             Some(running) => running.exec(command),

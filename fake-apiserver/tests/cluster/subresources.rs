@@ -1,0 +1,103 @@
+use std::sync::Arc;
+
+use fake_apiserver::kubelet::{
+    ContainerRef, ContainerRuntime, ContainerStart, ExecResult, PauseRuntime,
+};
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{EvictParams, LogParams};
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// Containers that wrote three lines and then pause.
+struct Writers;
+
+impl ContainerRuntime for Writers {
+    fn run(&self, start: ContainerStart) -> BoxFuture<'static, i32> {
+        PauseRuntime.run(start)
+    }
+
+    fn exec(&self, at: &ContainerRef, command: &[String]) -> BoxFuture<'static, ExecResult> {
+        PauseRuntime.exec(at, command)
+    }
+
+    fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<String>> {
+        (!previous)
+            .then(|| (1..=3).map(|n| format!("{} of {} says {n}", at.container, at.pod)).collect())
+    }
+}
+
+fn pod(name: &str, containers: &[&str]) -> Value {
+    let containers: Vec<Value> =
+        containers.iter().map(|name| json!({"name": name, "image": "x:1"})).collect();
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "a"}},
+        "spec": {"containers": containers},
+    })
+}
+
+async fn running(world: &World, name: &str) {
+    let is = |pod: &Pod| pod.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Running");
+    world.until::<Pod>(name, is).await;
+}
+
+/// The status and the message of a refusal.
+fn refused<T: std::fmt::Debug>(result: kube::Result<T>) -> (u16, String) {
+    match result.unwrap_err() {
+        kube::Error::Api(status) => (status.code, status.message.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn logs_come_from_the_node() {
+    let runtime: Arc<dyn ContainerRuntime> = Arc::new(Writers);
+    let world = World::with(1, &runtime);
+    world.create::<Pod>(pod("one", &["main"])).await;
+    world.create::<Pod>(pod("two", &["x", "y"])).await;
+    running(&world, "one").await;
+    running(&world, "two").await;
+    let api: Api<Pod> = world.api();
+    let all = LogParams::default();
+    assert_eq!(api.logs("one", &all).await.unwrap().lines().count(), 3);
+    let tail = LogParams { tail_lines: Some(1), container: Some("y".into()), ..all.clone() };
+    assert_eq!(api.logs("two", &tail).await.unwrap(), "y of two says 3\n");
+    let text = "a container name must be specified for pod two, choose one of: [x y]";
+    assert_eq!(refused(api.logs("two", &all).await), (400, text.to_owned()));
+    let wrong = LogParams { container: Some("z".into()), ..all.clone() };
+    let text = "container z is not valid for pod two";
+    assert_eq!(refused(api.logs("two", &wrong).await), (400, text.to_owned()));
+    let before = LogParams { previous: true, ..all.clone() };
+    let text = "previous terminated container \"main\" in pod \"one\" not found";
+    assert_eq!(refused(api.logs("one", &before).await), (400, text.to_owned()));
+    world.nodes.first().unwrap().lose();
+    let (code, text) = refused(api.logs("one", &all).await);
+    assert!(code == 500 && text.starts_with("error dialing backend"), "{code} {text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eviction_that_a_budget_forbids_is_refused() {
+    let world = World::new();
+    world.create::<Pod>(pod("one", &["main"])).await;
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "a"}}},
+    });
+    type Budget = k8s_openapi::api::policy::v1::PodDisruptionBudget;
+    world.create::<Budget>(budget).await;
+    running(&world, "one").await;
+    let counted = |b: &Budget| b.status.as_ref().is_some_and(|s| s.current_healthy == 1);
+    world.until::<Budget>("b", counted).await;
+    let api: Api<Pod> = world.api();
+    let (code, _) = refused(api.evict("one", &EvictParams::default()).await);
+    assert_eq!(code, 429);
+    world.api::<Budget>().delete("b", &kube::api::DeleteParams::default()).await.unwrap();
+    api.evict("one", &EvictParams::default()).await.unwrap();
+    // The container ends at once, and soon the pod is gone: its history has the last of it.
+    let last = world.server.history(0).into_iter().rfind(|change| change.name == "one").unwrap();
+    assert!(last.object.pointer("/metadata/deletionTimestamp").is_some());
+    let conditions = last.object.pointer("/status/conditions").and_then(Value::as_array).unwrap();
+    assert!(conditions.iter().any(|c| c["type"] == "DisruptionTarget" && c["status"] == "True"));
+}
