@@ -42,6 +42,7 @@ mod state;
 mod store;
 mod strategy;
 mod table;
+mod tls;
 mod verbs;
 
 use std::pin::Pin;
@@ -55,6 +56,7 @@ use tokio::sync::mpsc;
 pub use front::{Front, ResponseBody};
 pub use selector::label_selector_matches;
 pub use state::Stats;
+pub use tls::{Tls, TlsError};
 
 use front::Trust;
 use kubelet::NodeHandle;
@@ -196,7 +198,19 @@ impl ApiServer {
     /// # Errors
     /// When a connection cannot be accepted.
     pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
-        serve::serve(self.front(), listener).await
+        serve::serve(self.front(), listener, None).await
+    }
+
+    /// Serves HTTP over TLS until the listener fails.
+    ///
+    /// # Errors
+    /// When a connection cannot be accepted.
+    pub async fn serve_tls(
+        &self,
+        listener: tokio::net::TcpListener,
+        tls: &Tls,
+    ) -> std::io::Result<()> {
+        serve::serve(self.front(), listener, Some(tls.clone())).await
     }
 
     /// Every committed change after a revision, in order. The oldest are forgotten after 200,000 changes.
