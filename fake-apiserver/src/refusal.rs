@@ -175,6 +175,12 @@ impl Refusal {
         Self::new(406, "NotAcceptable", message, Some(json!({})))
     }
 
+    /// None of the forms that are asked for in a known media type can be given.
+    pub(crate) fn no_such_form(available: &str) -> Self {
+        let message = format!("only the following media types are accepted: {available}");
+        Self::new(406, "NotAcceptable", message, None)
+    }
+
     pub(crate) fn unsupported_media_type(accepted: &str) -> Self {
         let message = format!(
             "the body of the request was in an unknown format - accepted media types include: {accepted}"

@@ -12,6 +12,7 @@ use crate::auth::{Impersonation, User};
 use crate::front::Trust;
 use crate::protobuf;
 use crate::refusal::Refusal;
+use crate::registry::Resource;
 
 /// What a path names.
 #[derive(Debug, Clone, PartialEq)]
@@ -260,11 +261,17 @@ pub(crate) enum Wanted {
 }
 
 /// What the `Accept` header asks for, if the server can give it as such an answer.
-pub(crate) fn negotiate(accept: &str, answer: Wanted) -> Result<Accept, Refusal> {
+pub(crate) fn negotiate(
+    accept: &str,
+    resource: &Resource,
+    answer: Wanted,
+) -> Result<Accept, Refusal> {
     let plain = Accept { form: Form::Object, yaml: false, beta: false };
     if accept.trim().is_empty() {
         return Ok(plain);
     }
+    // Who serves built-in kinds looks at media types before any form is considered.
+    let mut routed = resource.custom().is_some();
     for clause in accept.split(',') {
         let mut parts = clause.split(';').map(str::trim);
         let media = parts.next().unwrap_or_default();
@@ -273,6 +280,7 @@ pub(crate) fn negotiate(accept: &str, answer: Wanted) -> Result<Accept, Refusal>
             "application/yaml" => true,
             _ => continue,
         };
+        routed = true;
         let params: BTreeMap<&str, &str> = parts.filter_map(|part| part.split_once('=')).collect();
         let beta = match (params.get("g"), params.get("v")) {
             (Some(&"meta.k8s.io"), Some(&"v1")) => false,
@@ -289,13 +297,15 @@ pub(crate) fn negotiate(accept: &str, answer: Wanted) -> Result<Accept, Refusal>
         };
         return Ok(Accept { form, yaml, beta });
     }
-    let mut available =
-        "application/json, application/yaml, application/vnd.kubernetes.protobuf".to_owned();
-    if answer != Wanted::Object {
-        available +=
-            ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
-    }
-    Err(Refusal::not_acceptable(&available))
+    let known = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+    let streams = match answer {
+        Wanted::Object => "",
+        _ => ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch",
+    };
+    Err(match routed {
+        true => Refusal::no_such_form(known),
+        false => Refusal::not_acceptable(&format!("{known}{streams}")),
+    })
 }
 
 #[cfg(test)]

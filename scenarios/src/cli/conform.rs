@@ -51,6 +51,8 @@ pub(crate) fn conform(arguments: &Conform) -> anyhow::Result<ExitCode> {
 async fn replay(arguments: &Conform, cases: &[Case]) -> anyhow::Result<usize> {
     let mut config = Config::new(arguments.server.clone());
     config.accept_invalid_certs = arguments.insecure;
+    // Refusals that invite to try again are among what is compared.
+    config.default_retry = false;
     let client = Client::try_from(config).context("no client can be made")?;
     let seed = RandomState::new().hash_one(0);
     let mut runner =
