@@ -11,8 +11,6 @@ use scenarios::determinism::on_seeded_thread;
 use scenarios::run::run;
 use serde_json::json;
 
-use super::find;
-
 #[derive(clap::Args)]
 pub(crate) struct Bench {
     /// Runs of each measurement; the median is told.
@@ -31,14 +29,27 @@ steps:
   - eventually: {state: Normal, within: 5m}
 ";
 
+/// The active's container dies, the standby takes over, the pair heals: the story alone, without the
+/// second world that scenarios of the catalogue are compared with.
+const FAILOVER: &str = "
+scenario: bench-failover
+about: From an empty world to Normal, through a failover, to Normal.
+world: {writes-every: 1h}
+steps:
+  - eventually: {state: Normal, within: 5m}
+  - kill-container: active
+  - eventually: {active: sample-1, within: 3s}
+  - eventually: {state: Normal, within: 1m}
+";
+
 pub(crate) fn bench(arguments: &Bench) -> anyhow::Result<ExitCode> {
     let runs = arguments.runs.max(1);
     let normal = Case::parse("bench-normal", TO_NORMAL)?;
-    let failover = Case::read(&find("active-container-killed")?)?;
+    let failover = Case::parse("bench-failover", FAILOVER)?;
     let whole = |case: &Case| median(runs, || run(case, 1).real_time);
     let hour = Duration::from_secs(3600);
     let to_normal = median(runs, || story_time(&normal));
-    let failover_story = median(runs, || story_time(&failover));
+    let failover_story = median(runs, || story_time(&failover)).saturating_sub(to_normal);
     let with_hour = whole(&normal);
     let steady = with_hour.saturating_sub(to_normal);
     let simulated = hour.as_secs_f64() / steady.as_secs_f64().max(f64::EPSILON);
@@ -48,7 +59,7 @@ pub(crate) fn bench(arguments: &Bench) -> anyhow::Result<ExitCode> {
             "{}",
             serde_json::to_string_pretty(&json!({
                 "world_to_normal_ms": to_normal.as_secs_f64() * 1e3,
-                "failover_scenario_ms": failover_story.as_secs_f64() * 1e3,
+                "failover_ms": failover_story.as_secs_f64() * 1e3,
                 "simulated_seconds_a_second": simulated,
                 "api_requests_a_second": api.iter().map(|(name, rate)| (*name, *rate)).collect::<std::collections::BTreeMap<_, _>>(),
             }))?
@@ -58,7 +69,7 @@ pub(crate) fn bench(arguments: &Bench) -> anyhow::Result<ExitCode> {
     println!("{:<44} {:>12.1} ms", "empty world to Normal", to_normal.as_secs_f64() * 1e3);
     println!(
         "{:<44} {:>12.1} ms",
-        "failover scenario, from an empty world",
+        "failover, from Normal to Normal",
         failover_story.as_secs_f64() * 1e3
     );
     println!("{:<44} {simulated:>12.0} s/s", "healthy pair, simulated seconds a second");
