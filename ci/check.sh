@@ -41,7 +41,21 @@ catalog() {
 # A new user's first minute: the fake cluster in real time, until the sample is Normal.
 up() { "$programs/ttlab" up --once --port 0 --speed 20 --kubeconfig target/ci/kubeconfig; }
 
-all=(sources fmt clippy doc build tests crd catalog up)
+# Every recorded exchange once more, over HTTP between two processes.
+conform() {
+    local token=conform port=18099 server
+    "$programs/ttlab" serve --port "$port" --token "$token" --no-kubelet &
+    server=$!
+    # shellcheck disable=SC2064 # the process of now
+    trap "kill $server" EXIT
+    for _ in $(seq 50); do
+        curl -fsS "http://127.0.0.1:$port/readyz" >/dev/null 2>&1 && break
+        sleep 0.1
+    done
+    "$programs/ttlab" conform --server "http://127.0.0.1:$port" --token "$token" --jobs 32
+}
+
+all=(sources fmt clippy doc build tests crd catalog up conform)
 chosen=("$@")
 [ $# -gt 0 ] || chosen=("${all[@]}")
 for section in "${chosen[@]}"; do

@@ -29,17 +29,25 @@ type ResponseFuture =
 #[derive(Clone, Debug)]
 pub struct Front {
     server: ApiServer,
+    trust: Trust,
+}
+
+/// Whether who comes through a front may do everything without saying who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    None,
+    Full,
 }
 
 impl Front {
-    pub(crate) fn new(server: ApiServer) -> Self {
-        Self { server }
+    pub(crate) fn new(server: ApiServer, trust: Trust) -> Self {
+        Self { server, trust }
     }
 
-    async fn answer(server: ApiServer, request: Request) -> Response<ResponseBody> {
+    async fn answer(server: ApiServer, mut request: Request) -> Response<ResponseBody> {
         let yaml = request.accept.contains("application/yaml")
             && !request.accept.contains("application/json");
-        match verbs::handle(&server, &request).await {
+        match verbs::handle(&server, &mut request).await {
             Answer::Reply(reply) if yaml => whole(reply.into_yaml()),
             Answer::Reply(reply) => whole(reply),
             Answer::Watch(watch) => {
@@ -65,11 +73,11 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> ResponseFuture {
-        let server = self.server.clone();
+        let Self { server, trust } = self.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let body = body.collect().await.map_err(Into::into)?.to_bytes();
-            Ok(Self::answer(server, Request::new(&parts, body)).await)
+            Ok(Self::answer(server, Request::new(&parts, body, trust)).await)
         })
     }
 }

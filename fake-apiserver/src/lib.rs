@@ -16,6 +16,7 @@
 //! ```
 
 mod apply;
+mod auth;
 pub mod conformance;
 pub mod controllers;
 mod crd;
@@ -41,6 +42,7 @@ mod state;
 mod store;
 mod strategy;
 mod table;
+mod tls;
 mod verbs;
 
 use std::pin::Pin;
@@ -54,7 +56,9 @@ use tokio::sync::mpsc;
 pub use front::{Front, ResponseBody};
 pub use selector::label_selector_matches;
 pub use state::Stats;
+pub use tls::{Tls, TlsError};
 
+use front::Trust;
 use kubelet::NodeHandle;
 use state::State;
 
@@ -169,13 +173,19 @@ impl ApiServer {
     /// The HTTP interface as a service, without sockets.
     #[must_use]
     pub fn front(&self) -> Front {
-        Front::new(self.clone())
+        Front::new(self.clone(), Trust::None)
     }
 
-    /// A client of this server, with `default` as its default namespace.
+    /// A client of this server, with `default` as its default namespace. It may do everything, without a token.
     #[must_use]
     pub fn client(&self) -> kube::Client {
-        kube::Client::new(self.front(), "default")
+        kube::Client::new(Front::new(self.clone(), Trust::Full), "default")
+    }
+
+    /// Lets a token in as a member of `system:masters`, and turns authentication and authorization on: from now on
+    /// every request through a [`front`](Self::front) must carry a token, and may do what RBAC allows.
+    pub fn require_token(&self, token: &str) {
+        auth::require(&mut self.lock(), token);
     }
 
     /// Lets the server ask a node about its pods, as for `pods/log`.
@@ -188,7 +198,19 @@ impl ApiServer {
     /// # Errors
     /// When a connection cannot be accepted.
     pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
-        serve::serve(self.front(), listener).await
+        serve::serve(self.front(), listener, None).await
+    }
+
+    /// Serves HTTP over TLS until the listener fails.
+    ///
+    /// # Errors
+    /// When a connection cannot be accepted.
+    pub async fn serve_tls(
+        &self,
+        listener: tokio::net::TcpListener,
+        tls: &Tls,
+    ) -> std::io::Result<()> {
+        serve::serve(self.front(), listener, Some(tls.clone())).await
     }
 
     /// Every committed change after a revision, in order. The oldest are forgotten after 200,000 changes.

@@ -137,6 +137,16 @@ impl Refusal {
         Self::new(500, "", message, None)
     }
 
+    /// Nobody knows the token.
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(401, "Unauthorized", "Unauthorized", None)
+    }
+
+    /// A path that is no resource's and that the requester may not read.
+    pub(crate) fn forbidden_path(why: &str) -> Self {
+        Self::new(403, "Forbidden", format!("forbidden: {why}"), Some(json!({})))
+    }
+
     pub(crate) fn not_found(of: Named<'_>, name: &str) -> Self {
         let message = format!("{} {} not found", of.qualified(), quote(name));
         Self::new(404, "NotFound", message, Some(of.details(name).into()))
@@ -163,6 +173,12 @@ impl Refusal {
     pub(crate) fn not_acceptable(available: &str) -> Self {
         let message = format!("406: Not Acceptable\n\nAvailable representations: {available}");
         Self::new(406, "NotAcceptable", message, Some(json!({})))
+    }
+
+    /// None of the forms that are asked for in a known media type can be given.
+    pub(crate) fn no_such_form(available: &str) -> Self {
+        let message = format!("only the following media types are accepted: {available}");
+        Self::new(406, "NotAcceptable", message, None)
     }
 
     pub(crate) fn unsupported_media_type(accepted: &str) -> Self {

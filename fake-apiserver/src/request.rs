@@ -3,13 +3,16 @@
 //! It never looks at what is stored.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 
+use crate::auth::{Impersonation, User};
+use crate::front::Trust;
 use crate::protobuf;
 use crate::refusal::Refusal;
+use crate::registry::Resource;
 
 /// What a path names.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,8 +57,11 @@ pub(crate) struct Accept {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AsOf(pub(crate) u64);
 
+/// Who asks a server without authentication.
+static MASTER: LazyLock<Arc<User>> = LazyLock::new(|| Arc::new(User::master("system:admin")));
+
 /// A request in parts.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) target: Target,
@@ -68,10 +74,20 @@ pub(crate) struct Request {
     pub(crate) upgrade: bool,
     /// Set by the faults: an older moment to read from.
     pub(crate) as_of: Option<AsOf>,
+    /// The path as it was sent.
+    pub(crate) path: String,
+    /// The token, if there is one.
+    pub(crate) bearer: Option<String>,
+    /// Whom the requester wants to be taken for.
+    pub(crate) impersonation: Option<Impersonation>,
+    /// Whether it needs no token.
+    pub(crate) trusted: bool,
+    /// Who asks: one who may do everything, until it is found out.
+    pub(crate) user: Arc<User>,
 }
 
 impl Request {
-    pub(crate) fn new(parts: &http::request::Parts, body: Bytes) -> Self {
+    pub(crate) fn new(parts: &http::request::Parts, body: Bytes, trust: Trust) -> Self {
         let text = |name| header_text(&parts.headers, name);
         let (content_type, body) = readable(text(header::CONTENT_TYPE), body);
         Self {
@@ -84,6 +100,11 @@ impl Request {
             user_agent: text(header::USER_AGENT).into(),
             upgrade: parts.headers.contains_key(header::UPGRADE),
             as_of: parts.extensions.get().copied(),
+            path: parts.uri.path().to_owned(),
+            bearer: text(header::AUTHORIZATION).strip_prefix("Bearer ").map(str::to_owned),
+            impersonation: Impersonation::read(&parts.headers),
+            trusted: trust == Trust::Full,
+            user: Arc::clone(&MASTER),
         }
     }
 
@@ -240,11 +261,17 @@ pub(crate) enum Wanted {
 }
 
 /// What the `Accept` header asks for, if the server can give it as such an answer.
-pub(crate) fn negotiate(accept: &str, answer: Wanted) -> Result<Accept, Refusal> {
+pub(crate) fn negotiate(
+    accept: &str,
+    resource: &Resource,
+    answer: Wanted,
+) -> Result<Accept, Refusal> {
     let plain = Accept { form: Form::Object, yaml: false, beta: false };
     if accept.trim().is_empty() {
         return Ok(plain);
     }
+    // Who serves built-in kinds looks at media types before any form is considered.
+    let mut routed = resource.custom().is_some();
     for clause in accept.split(',') {
         let mut parts = clause.split(';').map(str::trim);
         let media = parts.next().unwrap_or_default();
@@ -253,6 +280,7 @@ pub(crate) fn negotiate(accept: &str, answer: Wanted) -> Result<Accept, Refusal>
             "application/yaml" => true,
             _ => continue,
         };
+        routed = true;
         let params: BTreeMap<&str, &str> = parts.filter_map(|part| part.split_once('=')).collect();
         let beta = match (params.get("g"), params.get("v")) {
             (Some(&"meta.k8s.io"), Some(&"v1")) => false,
@@ -269,13 +297,15 @@ pub(crate) fn negotiate(accept: &str, answer: Wanted) -> Result<Accept, Refusal>
         };
         return Ok(Accept { form, yaml, beta });
     }
-    let mut available =
-        "application/json, application/yaml, application/vnd.kubernetes.protobuf".to_owned();
-    if answer != Wanted::Object {
-        available +=
-            ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
-    }
-    Err(Refusal::not_acceptable(&available))
+    let known = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+    let streams = match answer {
+        Wanted::Object => "",
+        _ => ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch",
+    };
+    Err(match routed {
+        true => Refusal::no_such_form(known),
+        false => Refusal::not_acceptable(&format!("{known}{streams}")),
+    })
 }
 
 #[cfg(test)]

@@ -1,24 +1,41 @@
-//! Plain HTTP on a socket, for `kubectl` and other processes.
+//! HTTP on a socket, plain or over TLS, for `kubectl` and other processes.
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
-use crate::Front;
+use crate::{Front, Tls};
 
-pub(crate) async fn serve(front: Front, listener: TcpListener) -> std::io::Result<()> {
+pub(crate) async fn serve(
+    front: Front,
+    listener: TcpListener,
+    tls: Option<Tls>,
+) -> std::io::Result<()> {
+    let acceptor = tls.map(|tls| TlsAcceptor::from(tls.config));
     loop {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
-        let service = TowerToHyperService::new(front.clone());
+        let (front, acceptor) = (front.clone(), acceptor.clone());
         tokio::spawn(async move {
-            let served = auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(socket), service)
-                .await;
-            if let Err(error) = served {
-                tracing::debug!(error, "a connection ended early");
+            match acceptor {
+                None => converse(front, socket).await,
+                Some(acceptor) => match acceptor.accept(socket).await {
+                    Ok(socket) => converse(front, socket).await,
+                    Err(error) => tracing::debug!(%error, "no TLS with a client"),
+                },
             }
         });
+    }
+}
+
+async fn converse(front: Front, socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+    let served = auto::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(front))
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(error, "a connection ended early");
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::Clock;
+use crate::auth::Access;
 use crate::kubelet::WeakNode;
 use crate::registry::Registry;
 use crate::store::{Author, GroupResource, Key, Store};
@@ -69,6 +70,7 @@ pub(crate) struct State {
     pub(crate) registry: Registry,
     pub(crate) seeds: Seeds,
     pub(crate) stats: Stats,
+    pub(crate) access: Access,
     /// Nodes that can be asked about their pods, by name.
     pub(crate) nodes: BTreeMap<String, WeakNode>,
     clock: Clock,
@@ -85,6 +87,7 @@ impl State {
             registry: Registry::default(),
             seeds: Seeds::new(seed),
             stats: Stats::default(),
+            access: Access::new(seed),
             nodes: BTreeMap::new(),
             clock,
             next_address: 1,

@@ -1,11 +1,8 @@
 //! Every exchange recorded from Kubernetes 1.36.2 is answered the same: one test a case, `area::name`, each on a server
 //! of its own, in process and in virtual time.
-//!
-//! Cases in `known-failures.txt` fail for now; one of them that passes fails the test, so that the list only shrinks.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -50,7 +47,9 @@ async fn replay(case: &Case, fixtures: &[Value]) -> Result<(), Failed> {
         let some = Controller::ALL.into_iter().filter(|which| *which != Controller::Volumes);
         controllers::run(client, clock, &some.collect::<Vec<_>>()).await;
     });
-    let mut runner = Runner::new(server.client(), Some(TOKEN.to_owned()), 1);
+    server.require_token(TOKEN);
+    let asking = kube::Client::new(server.front(), "default");
+    let mut runner = Runner::new(asking, Some(TOKEN.to_owned()), 1);
     runner.prepare(fixtures).await?;
     let failures = runner.run(case).await;
     running.abort();
@@ -77,36 +76,14 @@ fn main() -> std::process::ExitCode {
         .map(|(_, text)| serde_json::from_str(text).expect("JSON"))
         .collect();
     let fixtures: Arc<[Value]> = fixtures.into();
-    let list = std::fs::read_to_string(folder().join("known-failures.txt")).unwrap_or_default();
-    let known: BTreeSet<String> =
-        list.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
     let cases: Vec<Case> = json_files("cases")
         .iter()
         .flat_map(|(area, text)| Case::read(area, text).expect("cases"))
         .collect();
-    let names: BTreeSet<String> =
-        cases.iter().map(|case| format!("{}::{}", case.area, case.name)).collect();
-    let strangers: Vec<_> = known.difference(&names).collect();
-    assert!(
-        strangers.is_empty(),
-        "known-failures.txt names cases that are not there: {strangers:?}"
-    );
-    if !known.is_empty() && !arguments.list {
-        eprintln!(
-            "{} of {} cases are KNOWN TO FAIL (known-failures.txt)",
-            known.len(),
-            cases.len()
-        );
-    }
     let trials = cases.into_iter().map(|case| {
         let name = format!("{}::{}", case.area, case.name);
-        let expected = known.contains(&name);
         let fixtures = Arc::clone(&fixtures);
-        Trial::test(name, move || match virtual_time(replay(&case, &fixtures)) {
-            Ok(()) if expected => Err("passes: take it off known-failures.txt".into()),
-            Err(_) if expected => Ok(()),
-            outcome => outcome,
-        })
+        Trial::test(name, move || virtual_time(replay(&case, &fixtures)))
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

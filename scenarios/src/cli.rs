@@ -1,9 +1,12 @@
 //! The command line of `ttlab`.
 
 mod bench;
+mod conform;
 mod junit;
+mod kubeconfig;
 mod report;
 mod run;
+mod serve;
 mod up;
 mod watch;
 
@@ -26,6 +29,10 @@ struct Arguments {
 enum Command {
     /// Start a fake cluster with a pair in it, for kubectl, and show what happens.
     Up(up::Up),
+    /// Start the fake API server alone, for kubectl and other programs.
+    Serve(serve::Serve),
+    /// Replay what was recorded from Kubernetes against an API server, and tell what it answers otherwise.
+    Conform(conform::Conform),
     /// Run scenarios.
     Run(run::Run),
     /// Print everything that happens in a scenario.
@@ -54,6 +61,8 @@ pub(crate) fn main() -> ExitCode {
     logs.without_time().init();
     let outcome = match Arguments::parse().command {
         Command::Up(arguments) => up::up(arguments),
+        Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Conform(arguments) => conform::conform(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Trace(arguments) => trace(&arguments),
         Command::Schema => schema(),

@@ -14,6 +14,7 @@ mod template;
 mod watching;
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
@@ -115,7 +116,7 @@ pub struct Runner {
     patience: f64,
     /// What this server does not put into new namespaces.
     absent: BTreeSet<&'static str>,
-    seeds: Seeds,
+    seeds: Mutex<Seeds>,
 }
 
 impl Runner {
@@ -126,7 +127,7 @@ impl Runner {
             exchange: Exchange::new(client, token),
             patience: 1.0,
             absent: BTreeSet::new(),
-            seeds: Seeds::new(seed),
+            seeds: Mutex::new(Seeds::new(seed)),
         }
     }
 
@@ -157,14 +158,15 @@ impl Runner {
         Ok(())
     }
 
-    /// Replays a case: where the server answers otherwise, step by step; empty if nowhere.
-    pub async fn run(&mut self, case: &Case) -> Vec<Failure> {
+    /// Replays a case: where the server answers otherwise, step by step; empty if nowhere. Several may run at once.
+    pub async fn run(&self, case: &Case) -> Vec<Failure> {
         let id = self.id();
         Replay::new(self, &case.content, id).run(case.needs_namespace()).await
     }
 
-    fn id(&mut self) -> String {
-        let mut id = format!("c{}{}", self.seeds.suffix(), self.seeds.suffix());
+    fn id(&self) -> String {
+        let mut seeds = self.seeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut id = format!("c{}{}", seeds.suffix(), seeds.suffix());
         id.truncate(9);
         id
     }

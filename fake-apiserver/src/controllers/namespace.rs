@@ -1,6 +1,7 @@
 //! Namespaces: what every new one contains, and how one ends.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, NamespaceCondition, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -10,26 +11,42 @@ use kube::api::{
 use kube::core::DynamicObject;
 use kube::{Api, ResourceExt};
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::cache::{Again, Cluster, RETRY, Snapshot, overtaken};
 use super::served::served;
 
 const ROOT: &str = "kube-root-ca.crt";
+/// How long a namespace that goes away is left alone, so that everybody learns that nothing new is taken in it.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the controller; never ends.
 pub(super) async fn run(cluster: &Cluster) {
     let mut turns = cluster.turns();
     let mut pause = None;
+    // When the end of a namespace was first seen, by its uid.
+    let mut ending: BTreeMap<String, Instant> = BTreeMap::new();
     loop {
         let known = turns.next(pause).await;
         let mut again = Again::default();
+        let mut still = BTreeMap::new();
         for namespace in known.namespaces.iter() {
-            let result = match namespace.metadata.deletion_timestamp {
-                Some(_) => end(cluster, namespace, &mut again).await,
-                None => furnish(cluster, &known, &namespace.name_any()).await,
+            let result = if namespace.metadata.deletion_timestamp.is_some() {
+                let uid = namespace.uid().unwrap_or_default();
+                let seen = ending.remove(&uid).unwrap_or_else(Instant::now);
+                still.insert(uid, seen);
+                let left = GRACE.saturating_sub(seen.elapsed());
+                if !left.is_zero() {
+                    again.after(left);
+                    continue;
+                }
+                end(cluster, namespace, &mut again).await
+            } else {
+                furnish(cluster, &known, &namespace.name_any()).await
             };
             again.note("a namespace", result);
         }
+        ending = still;
         pause = again.pause();
     }
 }

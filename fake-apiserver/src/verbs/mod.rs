@@ -7,6 +7,7 @@ mod delete;
 mod eviction;
 mod node;
 mod read;
+mod reviews;
 mod scale;
 mod update;
 mod watch;
@@ -89,23 +90,25 @@ impl Call<'_> {
 }
 
 /// Answers a request.
-pub(crate) async fn handle(server: &ApiServer, request: &Request) -> Answer {
+pub(crate) async fn handle(server: &ApiServer, request: &mut Request) -> Answer {
     wait_for_version(server, request).await;
     let mut state = server.lock();
     let state = &mut *state;
     state.stats.requests += 1;
     *state.stats.by_verb.entry(verb(request)).or_default() += 1;
-    let answer = match &request.target {
+    let admitted = crate::auth::admit(state, request);
+    let request = &*request;
+    let answer = admitted.and_then(|()| match &request.target {
         Target::Other(parts) => crate::discovery::answer(state, request, parts).map(Answer::Reply),
         Target::Resource(path) => route(state, request, path),
-    };
+    });
     answer.unwrap_or_else(|refusal| {
         state.stats.refused += 1;
         Answer::Reply(Reply::refused(&refusal))
     })
 }
 
-fn verb(request: &Request) -> &'static str {
+pub(crate) fn verb(request: &Request) -> &'static str {
     let Target::Resource(path) = &request.target else { return "other" };
     match request.method {
         Method::GET if path.watch || (path.name.is_none() && request.query.flag("watch")) => {
@@ -150,6 +153,11 @@ fn route(state: &mut State, request: &Request, path: &ResourcePath) -> Result<An
         return Err(if custom { Refusal::page_not_found() } else { Refusal::no_such_resource() });
     }
     let call = call(state, request, path, resource)?;
+    if request.method == Method::POST
+        && let Some(reply) = reviews::answer(state, &call)
+    {
+        return reply.map(Answer::Reply);
+    }
     if let Some(subresource) = call.subresource() {
         let known = call.resource.subresources.get(subresource).cloned();
         let known = known
@@ -228,6 +236,7 @@ fn on_subresource(
             update::put(state, call)
         }
         (Some("status" | "resize" | "ephemeralcontainers"), "patch") => update::patch(state, call),
+        (Some("token"), _) => reviews::token(state, call),
         (Some("scale"), _) => scale::scale(state, call),
         (Some("binding"), _) => binding::bind(state, call),
         (Some("eviction"), _) => eviction::evict(state, call),

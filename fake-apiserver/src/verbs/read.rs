@@ -16,7 +16,7 @@ use crate::store::{Key, Stored};
 use crate::{json, meta, table};
 
 pub(super) fn get(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let accept = negotiate(&call.request.accept, Wanted::Object)?;
+    let accept = negotiate(&call.request.accept, &call.resource, Wanted::Object)?;
     let asked = version(call.request.query.get("resourceVersion"))?;
     if let Some(asked) = asked.filter(|asked| *asked > state.store.revision()) {
         return Err(Refusal::too_large_version(asked, state.store.revision()));
@@ -41,7 +41,7 @@ pub(super) fn reply(
     value: &Arc<Value>,
     warnings: Vec<String>,
 ) -> Result<Reply, Refusal> {
-    let accept = negotiate(&call.request.accept, Wanted::Object)?;
+    let accept = negotiate(&call.request.accept, &call.resource, Wanted::Object)?;
     let shaped = match accept.form {
         Form::Object => return Ok(Reply { warnings, ..Reply::json(code, value) }),
         Form::Metadata => meta::partial(value, accept.beta),
@@ -194,14 +194,19 @@ fn check_include(call: &Call<'_>, accept: Accept) -> Result<(), Refusal> {
             if accept.form == Form::Table
                 && !["None", "Metadata", "Object", ""].contains(&other) =>
         {
-            Err(Refusal::bad_request(format!("unrecognized includeObject value: {other:?}")))
+            let allowed = "must be 'Metadata', 'Object', 'None', or empty";
+            let cause = Cause::invalid("includeObject", &other.into(), allowed);
+            Err(Refusal::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: {}",
+                cause.message
+            )))
         }
         _ => Ok(()),
     }
 }
 
 pub(super) fn list(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let accept = negotiate(&call.request.accept, Wanted::List)?;
+    let accept = negotiate(&call.request.accept, &call.resource, Wanted::List)?;
     check_include(call, accept)?;
     if call.request.query.get("sendInitialEvents").is_some() {
         let cause =

@@ -41,7 +41,8 @@ pub(crate) struct Watch {
 
 pub(super) fn open(state: &mut State, call: &Call<'_>) -> Result<Answer, Refusal> {
     let query = &call.request.query;
-    let accept = negotiate(&call.request.accept.replace(";stream=watch", ""), Wanted::Watch)?;
+    let accept = call.request.accept.replace(";stream=watch", "");
+    let accept = negotiate(&accept, &call.resource, Wanted::Watch)?;
     let mut selector = read::selector(call)?;
     if let Some(name) = &call.path.name {
         selector = Selector::parse(

@@ -16,6 +16,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+use super::kubeconfig::{self, Access};
 use super::watch::Watcher;
 
 /// The sample that is created when no file is given.
@@ -63,11 +64,16 @@ async fn live(arguments: Up) -> anyhow::Result<ExitCode> {
     .await?;
     let server = world.api.clone();
     tokio::spawn(async move { server.serve(listener).await });
-    let kubeconfig = arguments.kubeconfig.clone().unwrap_or_else(|| {
+    let file = arguments.kubeconfig.clone().unwrap_or_else(|| {
         std::env::temp_dir().join(format!("ttlab-{}.kubeconfig", address.port()))
     });
-    write_kubeconfig(&kubeconfig, address)?;
-    greet(&kubeconfig, address);
+    let access = Access {
+        server: format!("http://{address}"),
+        namespace: NAMESPACE.into(),
+        ..Access::default()
+    };
+    kubeconfig::write(&file, &access)?;
+    greet(&file, address);
     tokio::select! {
         biased;
         _ = tokio::signal::ctrl_c() => {
@@ -184,15 +190,6 @@ async fn reason(client: &Client, name: &str) -> String {
         .flatten()
         .find(|condition| condition.type_ == "Managed")
         .map_or_else(|| "the operator has not said why".into(), |condition| condition.message)
-}
-
-fn write_kubeconfig(file: &Path, address: SocketAddr) -> anyhow::Result<()> {
-    let text = format!(
-        "apiVersion: v1\nkind: Config\nclusters:\n- name: ttlab\n  cluster: {{server: \"http://{address}\"}}\n\
-         users:\n- name: ttlab\n  user: {{}}\ncontexts:\n- name: ttlab\n  context: {{cluster: ttlab, user: ttlab, namespace: {NAMESPACE}}}\n\
-         current-context: ttlab\n"
-    );
-    std::fs::write(file, text).with_context(|| format!("kubeconfig {}", file.display()))
 }
 
 fn greet(kubeconfig: &Path, address: SocketAddr) {
