@@ -63,6 +63,7 @@ impl Operator {
                 false => plan.interval,
             };
             rest = rest.min(self.ask(sight, ordinal, interval, now));
+            self.look(sight, ordinal, now);
         }
         if recorded { Ok(Acted::Again) } else { Ok(Acted::Rest(rest.max(SHORTEST_REST))) }
     }
@@ -129,7 +130,12 @@ impl Operator {
             plan.delete.and_then(|o| Some((o, observe::uid(&sight.seen, o)?)))
         {
             let pod = &sight.seen.members[ordinal].name;
-            if let Err(error) = self.cluster.delete_pod(namespace, pod, uid).await {
+            let deleted = match self.confirmed(sight).await {
+                Ok(true) => self.cluster.delete_pod(namespace, pod, uid).await,
+                Ok(false) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = deleted {
                 trouble = Some(format!("deletion of pod {pod}: {error}"));
             }
         }
@@ -277,18 +283,5 @@ impl Operator {
             sight.link(of, Link::broken);
             operator.wake(&sight.key);
         });
-    }
-
-    /// The pods are still the ones that were observed.
-    async fn confirmed(&self, sight: &Sight) -> Result<bool, ClusterError> {
-        for ordinal in Ordinal::ALL {
-            let member = &sight.seen.members[ordinal];
-            let pod = self.cluster.pod(&sight.namespace, &member.name).await?;
-            let confirmed = observe::pod(pod.as_ref(), &sight.uid, None);
-            if observe::essence(&confirmed) != observe::essence(&member.pod) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 }

@@ -15,6 +15,7 @@ pub mod crd;
 pub mod credentials;
 pub mod decide;
 pub mod desired;
+pub mod direct;
 pub mod jobs;
 pub mod labels;
 pub mod lease;

@@ -13,6 +13,7 @@ use crate::agent::{AgentError, Facts, TaskReport, Verb};
 use crate::crd::TimesTenClassic;
 use crate::credentials::Credentials;
 use crate::desired::Desired;
+use crate::direct::Reads;
 use crate::objects::{Versions, Write};
 use crate::observation::{Agent, Doing, Failure, Heard, Markers, Role, Silence, Task};
 use crate::pair::Both;
@@ -29,6 +30,8 @@ pub struct Memory {
     pub credentials: Option<Arc<Credentials>>,
     /// What is remembered of each pod.
     pub members: Both<Link>,
+    /// What direct reads of the pods said.
+    pub reads: Both<Reads>,
     /// Why there are no credentials, though pods were started with some.
     pub locked_out: Option<String>,
     /// The last error of a write of an owned object.
@@ -55,6 +58,7 @@ impl Memory {
             desired: None,
             credentials: None,
             members: Both::each(|_| Link::new(now)),
+            reads: Both::default(),
             locked_out: None,
             trouble: None,
             recent: Recent::default(),

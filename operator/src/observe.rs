@@ -79,8 +79,12 @@ impl Operator {
             self.drift(&mut guard, (*believed, desired), credentials.as_deref(), now)
         });
         let names = |ordinal: Ordinal| format!("{}-{ordinal}", object.name_any());
+        let pods = Both::each(|ordinal| {
+            guard.reads[ordinal].freshest(self.shown(&namespace, &names(ordinal)))
+        });
         let members = Both::each(|ordinal| {
-            self.member(&mut guard, &names(ordinal), &namespace, &uid, &standing, ordinal, now)
+            let (name, pod) = (names(ordinal), pods[ordinal].as_deref());
+            self.member(&mut guard, name, pod, &uid, &standing, ordinal, now)
         });
         let seen = Observation {
             now: self.clock.now(),
@@ -105,9 +109,7 @@ impl Operator {
         };
         drop(guard);
         let seen = Arc::new(seen);
-        let versions = Both::each(|ordinal| {
-            find(&self.caches.pods, &namespace, &names(ordinal))?.resource_version()
-        });
+        let versions = Both::each(|ordinal| pods[ordinal].as_ref()?.resource_version());
         Ok(Some(Sight { object, key, namespace, uid, seen, credentials, versions, memory }))
     }
 
@@ -116,30 +118,28 @@ impl Operator {
     fn member(
         &self,
         memory: &mut Memory,
-        name: &str,
-        namespace: &str,
+        name: String,
+        known: Option<&v1::Pod>,
         uid: &str,
         standing: &crate::standing::Standing,
         ordinal: Ordinal,
         now: Instant,
     ) -> Member {
-        let cached = find(&self.caches.pods, namespace, name);
-        let node =
-            cached.as_ref().and_then(|pod| pod.spec.as_ref()?.node_name.clone()).and_then(|node| {
-                self.caches.nodes.get(&kube::runtime::reflector::ObjectRef::new(&node))
-            });
-        let mut pod = pod(cached.as_deref(), uid, node.as_deref());
+        let node = known.and_then(|pod| pod.spec.as_ref()?.node_name.clone()).and_then(|node| {
+            self.caches.nodes.get(&kube::runtime::reflector::ObjectRef::new(&node))
+        });
+        let mut pod = pod(known, uid, node.as_deref());
         let link = &mut memory.members[ordinal];
         if let Pod::Present(facts) = &mut pod {
             link.meet(Some(&facts.incarnation), now);
-            let version = cached.as_ref().and_then(|pod| pod.resource_version());
+            let version = known.and_then(ResourceExt::resource_version);
             facts.role = link.role(facts.role, version.as_deref());
         } else {
             link.meet(None, now);
         }
         let task = standing.task.as_ref().filter(|task| task.member == ordinal);
         Member {
-            name: name.to_owned(),
+            name,
             pod,
             agent: link.agent(now),
             doing: link.doing(now),
@@ -147,6 +147,11 @@ impl Operator {
             markers: link.markers(),
             task: link.task(task.map(|task| task.id.as_str())),
         }
+    }
+
+    /// A pod as the watch shows it.
+    pub(crate) fn shown(&self, namespace: &str, name: &str) -> Option<Arc<v1::Pod>> {
+        find(&self.caches.pods, namespace, name)
     }
 
     /// What differs between the owned objects and what the spec wants them to be.
