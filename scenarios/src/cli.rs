@@ -10,6 +10,7 @@ mod serve;
 mod up;
 mod watch;
 
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -70,6 +71,8 @@ pub(crate) fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
+        // Whoever read on, `head` or a pager, has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ttlab: {error:#}");
             ExitCode::FAILURE
@@ -77,20 +80,27 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|cause| cause.kind() == ErrorKind::BrokenPipe)
+}
+
 fn trace(arguments: &Trace) -> anyhow::Result<ExitCode> {
     let case = Case::read(&find(&arguments.scenario)?)?;
     let outcome = scenarios::run::run(&case, arguments.seed);
-    print!("{}", outcome.timeline);
-    println!("{}", report::line(&outcome));
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", outcome.timeline)?;
+    writeln!(out, "{}", report::line(&outcome))?;
     if outcome.passed() {
         return Ok(ExitCode::SUCCESS);
     }
-    print!("{}", report::failure(&outcome));
+    write!(out, "{}", report::failure(&outcome))?;
     Ok(ExitCode::FAILURE)
 }
 
 fn schema() -> anyhow::Result<ExitCode> {
-    println!("{}", serde_json::to_string_pretty(&json_schema())?);
+    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&json_schema())?)?;
     Ok(ExitCode::SUCCESS)
 }
 
