@@ -11,15 +11,19 @@ use futures::StreamExt;
 use http::{HeaderValue, Response, header};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
 
 use crate::ApiServer;
+use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::respond::Reply;
 use crate::verbs::{self, Answer};
 
 /// The body of an answer: whole, or the events of a watch as they come.
 pub type ResponseBody = UnsyncBoxBody<Bytes, Infallible>;
+
+/// The real server's `MaxRequestBodyBytes`: the largest body it reads, in bytes.
+const LARGEST_BODY: usize = 3 * 1024 * 1024;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type ResponseFuture =
@@ -76,8 +80,15 @@ where
         let Self { server, trust } = self.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let body = body.collect().await.map_err(Into::into)?.to_bytes();
-            Ok(Self::answer(server, Request::new(&parts, body, trust)).await)
+            match Limited::new(body, LARGEST_BODY).collect().await {
+                Ok(body) => {
+                    Ok(Self::answer(server, Request::new(&parts, body.to_bytes(), trust)).await)
+                }
+                Err(error) if error.is::<LengthLimitError>() => {
+                    Ok(whole(Reply::refused(&Refusal::too_large(LARGEST_BODY))))
+                }
+                Err(error) => Err(error),
+            }
         })
     }
 }

@@ -181,6 +181,12 @@ impl Refusal {
         Self::new(406, "NotAcceptable", message, None)
     }
 
+    /// A body of more bytes than `limit`.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let message = format!("Request entity too large: limit is {limit}");
+        Self::new(413, "RequestEntityTooLarge", message, None)
+    }
+
     pub(crate) fn unsupported_media_type(accepted: &str) -> Self {
         let message = format!(
             "the body of the request was in an unknown format - accepted media types include: {accepted}"

@@ -203,11 +203,10 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 fn parse_path(path: &str) -> Target {
-    let parts: Vec<String> = path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(|part| percent_decode(part, false))
-        .collect();
+    let parts: Vec<String> = match path.trim_matches('/') {
+        "" => Vec::new(),
+        path => path.split('/').map(|part| percent_decode(part, false)).collect(),
+    };
     let words: Vec<&str> = parts.iter().map(String::as_str).collect();
     let (group, version, rest) = match words.as_slice() {
         ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),

@@ -17,7 +17,7 @@ use crate::{Change, ChangeKind, json};
 /// A real server's versions are well beyond 1 when anyone can ask, and the oldest are compacted.
 const FIRST_REVISION: u64 = 1000;
 /// How many changes are kept for watches, lists at a revision, and `history`.
-const RETAINED_CHANGES: usize = 200_000;
+const RETAINED_CHANGES: usize = 20_000;
 
 /// The identity of a kind in storage; all its versions share it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,12 +99,19 @@ pub(crate) struct Author {
 struct Table {
     objects: BTreeMap<Key, Arc<Stored>>,
     log: VecDeque<Arc<Record>>,
+    /// The last change that is no longer in the log.
+    forgotten: u64,
     pulse: watch::Sender<u64>,
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Self { objects: BTreeMap::new(), log: VecDeque::new(), pulse: watch::Sender::new(0) }
+        Self {
+            objects: BTreeMap::new(),
+            log: VecDeque::new(),
+            forgotten: 0,
+            pulse: watch::Sender::new(0),
+        }
     }
 }
 
@@ -263,7 +270,8 @@ impl Store {
         let floor = self.compacted;
         drop_until(&mut self.log, floor);
         for table in self.tables.values_mut() {
-            drop_until(&mut table.log, floor);
+            let gone = drop_until(&mut table.log, floor);
+            table.forgotten = gone.unwrap_or(table.forgotten);
         }
     }
 
@@ -272,14 +280,19 @@ impl Store {
         self.log.range(self.log.partition_point(|record| record.revision <= revision)..)
     }
 
-    /// The retained changes of one kind after a revision, in order.
-    pub(crate) fn changes_of(&self, resource: &GroupResource, revision: u64) -> Vec<Arc<Record>> {
-        let Some(table) = self.tables.get(resource) else { return Vec::new() };
-        table
-            .log
-            .range(table.log.partition_point(|record| record.revision <= revision)..)
-            .cloned()
-            .collect()
+    /// The changes of one kind after a revision, in order, at most so many; `None` when some of them are forgotten.
+    pub(crate) fn changes_of(
+        &self,
+        resource: &GroupResource,
+        revision: u64,
+        most: usize,
+    ) -> Option<Vec<Arc<Record>>> {
+        let Some(table) = self.tables.get(resource) else { return Some(Vec::new()) };
+        if table.forgotten > revision {
+            return None;
+        }
+        let from = table.log.partition_point(|record| record.revision <= revision);
+        Some(table.log.range(from..).take(most).cloned().collect())
     }
 
     /// Wakes at each change of a kind.
@@ -295,9 +308,10 @@ impl Store {
     }
 }
 
-fn drop_until(log: &mut VecDeque<Arc<Record>>, floor: u64) {
+/// Drops what is not after a revision, and tells the last that is dropped.
+fn drop_until(log: &mut VecDeque<Arc<Record>>, floor: u64) -> Option<u64> {
     let keep_from = log.partition_point(|record| record.revision <= floor);
-    log.drain(..keep_from);
+    log.drain(..keep_from).next_back().map(|record| record.revision)
 }
 
 fn stamp(value: &mut Value, revision: u64) {

@@ -164,27 +164,31 @@ mod tests {
     }
 
     /// What counts after a read, and after the watch has gone on to show something else.
-    fn counts(shown: Option<Pod>, read: Option<Pod>, then: Option<Pod>) -> Option<String> {
+    fn counts(shown: Option<&Pod>, read: Option<Pod>, then: Option<Pod>) -> Option<String> {
         let mut reads = Reads::default();
-        reads.note(shown.as_ref(), read, Instant::now());
+        reads.note(shown, read, Instant::now());
         reads.freshest(then.map(Arc::new))?.resource_version()
     }
 
     #[test]
     fn the_freshest_counts() {
         let (old, new) = (|| Some(pod("a", "9")), || Some(pod("a", "10")));
-        assert_eq!(counts(old(), new(), old()).as_deref(), Some("10"));
-        assert_eq!(counts(new(), old(), new()).as_deref(), Some("10"), "the read was stale");
-        assert_eq!(counts(old(), new(), Some(pod("a", "11"))).as_deref(), Some("11"));
-        assert_eq!(counts(old(), new(), None), None, "the watch has shown its end");
+        assert_eq!(counts(old().as_ref(), new(), old()).as_deref(), Some("10"));
+        assert_eq!(
+            counts(new().as_ref(), old(), new()).as_deref(),
+            Some("10"),
+            "the read was stale"
+        );
+        assert_eq!(counts(old().as_ref(), new(), Some(pod("a", "11"))).as_deref(), Some("11"));
+        assert_eq!(counts(old().as_ref(), new(), None), None, "the watch has shown its end");
     }
 
     #[test]
     fn a_pod_that_is_gone_does_not_come_back() {
         let old = || Some(pod("a", "9"));
-        assert_eq!(counts(old(), None, old()), None);
-        assert_eq!(counts(old(), None, Some(pod("a", "10"))), None);
-        assert_eq!(counts(old(), None, Some(pod("b", "11"))).as_deref(), Some("11"));
+        assert_eq!(counts(old().as_ref(), None, old()), None);
+        assert_eq!(counts(old().as_ref(), None, Some(pod("a", "10"))), None);
+        assert_eq!(counts(old().as_ref(), None, Some(pod("b", "11"))).as_deref(), Some("11"));
     }
 
     #[test]

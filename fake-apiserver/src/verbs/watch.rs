@@ -23,6 +23,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// How long before its end a watch that allows bookmarks gets one.
 const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 
+/// How many changes are made ready at once: a client that reads slowly holds so many and no more.
+const AT_ONCE: usize = 100;
+
 /// An open watch.
 pub(crate) struct Watch {
     resource: Arc<Resource>,
@@ -138,8 +141,8 @@ impl Watch {
                 return None;
             }
             self.pulse.mark_unchanged();
-            self.catch_up(&server.lock());
-            if !self.backlog.is_empty() || self.finished {
+            let more = self.catch_up(&server.lock());
+            if more || !self.backlog.is_empty() || self.finished {
                 continue;
             }
             let wake = self.bookmark_at.unwrap_or(self.ends).min(self.ends);
@@ -174,20 +177,22 @@ impl Watch {
         }
     }
 
-    /// Tells the changes since the cursor.
-    fn catch_up(&mut self, state: &State) {
-        if self.cursor < state.store.compacted() {
+    /// Tells the next changes since the cursor, and whether there may be more of them.
+    fn catch_up(&mut self, state: &State) -> bool {
+        let Some(records) = state.store.changes_of(&self.resource.id, self.cursor, AT_ONCE) else {
             let refusal = Refusal::expired(format!("too old resource version: {}", self.cursor));
             self.event("ERROR", &refusal.status());
             self.finished = true;
-            return;
-        }
-        for record in state.store.changes_of(&self.resource.id, self.cursor) {
+            return false;
+        };
+        let more = records.len() == AT_ONCE;
+        for record in records {
             self.cursor = record.revision;
             if self.namespace.as_ref().is_none_or(|namespace| record.key.namespace == *namespace) {
                 self.tell_record(&record);
             }
         }
+        more
     }
 
     /// A change as it looks through the selection: an object may come into it, or leave it.
