@@ -16,7 +16,8 @@ use crate::agent::{Agent, AgentError, Call, Endpoint, Roles, TaskId, Verb};
 use crate::cluster::{Cluster, ClusterError};
 use crate::decide::{Order, Plan};
 use crate::memory::Link;
-use crate::observe::{self, Sight};
+use crate::observation::Member;
+use crate::observe::{self, Post, Sight};
 use crate::operator::Operator;
 use crate::pair::Ordinal;
 use crate::report;
@@ -50,20 +51,20 @@ impl Operator {
         self.write(sight, plan).await;
         for ordinal in Ordinal::ALL {
             if let Some(order) = &plan.give[ordinal] {
-                self.give(sight, plan, ordinal, order).await?;
+                let roles = Roles {
+                    active: Some(sight.host(&sight.seen.members[plan.standing.active].name)),
+                    standby: Some(sight.host(&sight.seen.members[plan.standing.standby()].name)),
+                    subscriber: false,
+                };
+                self.give(sight, &sight.seen.members[ordinal], order, roles).await?;
             }
         }
-        let now = Instant::now();
         let mut rest = plan.interval;
         for ordinal in Ordinal::ALL {
-            // An agent that refuses connections answers at once: asking it without pause would spin.
-            let interval = match plan.ask[ordinal] {
-                true if sight.seen.members[ordinal].heard().is_some() => Duration::ZERO,
-                true => plan.interval.min(HURRIED),
-                false => plan.interval,
-            };
-            rest = rest.min(self.ask(sight, ordinal, interval, now));
-            self.look(sight, ordinal, now);
+            let member = &sight.seen.members[ordinal];
+            let task = sight.seen.standing.task.as_ref().filter(|task| task.member == ordinal);
+            let task = task.and_then(|task| TaskId::from_status(&task.id));
+            rest = rest.min(self.watch(sight, member, task, (plan.ask[ordinal], plan.interval)));
         }
         if recorded { Ok(Acted::Again) } else { Ok(Acted::Rest(rest.max(SHORTEST_REST))) }
     }
@@ -116,7 +117,7 @@ impl Operator {
             match self.cluster.label(namespace, pod, &label.uid, label.role).await {
                 Ok(()) => sight.memory(|memory| {
                     let shown = sight.version(label.member);
-                    memory.members[label.member].labelled(shown, label.role);
+                    memory.pod(pod, now).link.labelled(shown, label.role);
                 }),
                 Err(ClusterError::Outdated | ClusterError::Gone) => break,
                 Err(error) => {
@@ -149,9 +150,9 @@ impl Operator {
     async fn give(
         self: &Arc<Self>,
         sight: &Sight,
-        plan: &Plan,
-        to: Ordinal,
+        to: &Member,
         order: &Order,
+        roles: Roles,
     ) -> Result<(), ClusterError> {
         if order.irreversible() {
             if self.leadership.remaining() < LEAD {
@@ -163,15 +164,11 @@ impl Operator {
                 return Ok(());
             }
         }
-        let Some(endpoint) = sight.endpoint(to) else { return Ok(()) };
-        let roles = Roles {
-            active: Some(sight.host(plan.standing.active)),
-            standby: Some(sight.host(plan.standing.standby())),
-            subscriber: false,
-        };
+        let post = sight.post(to);
+        let Some(endpoint) = post.endpoint.clone() else { return Ok(()) };
         let verb = order.verb();
-        tracing::info!(object = %sight.key, pod = %sight.seen.members[to].name, verb = verb.name(), "order");
-        sight.memory(|memory| memory.members[to].give(verb.clone(), Instant::now()));
+        tracing::info!(object = %sight.key, pod = post.name, verb = verb.name(), "order");
+        sight.link(&post, |link| link.give(verb.clone(), Instant::now()));
         let (operator, order, sight) = (Arc::clone(self), order.clone(), sight.clone());
         self.jobs.start(async move {
             let agent = &operator.agent;
@@ -193,7 +190,7 @@ impl Operator {
             {
                 tracing::warn!(object = %sight.key, verb = then.name(), %error, "ignored");
             }
-            operator.ended(&sight, to, &verb, result, &endpoint).await;
+            operator.ended(&sight, &post, &verb, result, &endpoint).await;
         });
         Ok(())
     }
@@ -202,14 +199,14 @@ impl Operator {
     async fn ended(
         &self,
         sight: &Sight,
-        to: Ordinal,
+        post: &Post,
         verb: &Verb,
         result: Result<(), AgentError>,
         endpoint: &Endpoint,
     ) {
         if let Err(error) = &result {
             tracing::warn!(object = %sight.key, verb = verb.name(), %error, "order failed");
-            self.tell(sight, &report::order_failed(&sight.seen.members[to].name, verb, error));
+            self.tell(sight, &report::order_failed(&post.name, verb, error));
         }
         let asked = Instant::now();
         let answer = match verb.limit() {
@@ -219,7 +216,7 @@ impl Operator {
             }
         };
         let now = Instant::now();
-        sight.link(to, |link| {
+        sight.link(post, |link| {
             link.done(verb, &result, asked);
             if let Some(answer) = answer {
                 link.answer(asked, answer, now);
@@ -228,25 +225,45 @@ impl Operator {
         self.wake(&sight.key);
     }
 
+    /// Looks after one pod: asks its agent, and reads the pod itself where there is doubt. Says
+    /// when that is due next.
+    fn watch(
+        self: &Arc<Self>,
+        sight: &Sight,
+        member: &Member,
+        task: Option<TaskId>,
+        (urgent, interval): (bool, Duration),
+    ) -> Duration {
+        // An agent that refuses connections answers at once: asking it without pause would spin.
+        let interval = match urgent {
+            true if member.heard().is_some() => Duration::ZERO,
+            true => interval.min(HURRIED),
+            false => interval,
+        };
+        let now = Instant::now();
+        self.look(sight, member, now);
+        self.ask(sight, sight.post(member), task, interval, now)
+    }
+
     /// Asks an agent in the background if it is due; says when it is due next.
     fn ask(
         self: &Arc<Self>,
         sight: &Sight,
-        of: Ordinal,
+        post: Post,
+        task: Option<TaskId>,
         interval: Duration,
         now: Instant,
     ) -> Duration {
-        let Some(endpoint) = sight.endpoint(of) else { return interval.max(SHORTEST_REST) };
-        let due = sight.memory(|memory| {
-            let link = &mut memory.members[of];
+        let Some(endpoint) = post.endpoint.clone() else { return interval.max(SHORTEST_REST) };
+        let (due, next) = sight.memory(|memory| {
+            let link = &mut memory.pod(&post.name, now).link;
             let due = link.due(interval, now);
             if due {
                 link.ask(now);
             }
-            due
+            (due, link.next_due(interval, now))
         });
         if due {
-            let task = sight.task(of);
             let (operator, sight) = (Arc::clone(self), sight.clone());
             self.jobs.start(async move {
                 let agent = &operator.agent;
@@ -257,7 +274,7 @@ impl Operator {
                     _ => None,
                 };
                 let then = Instant::now();
-                let unguarded = sight.link(of, |link| {
+                let unguarded = sight.link(&post, |link| {
                     let answered = answer.is_ok();
                     link.answer(now, answer, then);
                     if let Some((id, report)) = report {
@@ -266,21 +283,21 @@ impl Operator {
                     answered && link.guard()
                 });
                 if unguarded == Some(true) {
-                    operator.guard(&sight, of, endpoint);
+                    operator.guard(&sight, post, endpoint);
                 }
                 operator.wake(&sight.key);
             });
         }
-        sight.memory(|memory| memory.members[of].next_due(interval, now))
+        next
     }
 
     /// Waits in the background for the connection to an agent to end: a dead process or node is
     /// noticed then, and not at the next question.
-    fn guard(self: &Arc<Self>, sight: &Sight, of: Ordinal, endpoint: Endpoint) {
+    fn guard(self: &Arc<Self>, sight: &Sight, post: Post, endpoint: Endpoint) {
         let (operator, sight) = (Arc::clone(self), sight.clone());
         self.jobs.start(async move {
             operator.agent.closed(&endpoint).await;
-            sight.link(of, Link::broken);
+            sight.link(&post, Link::broken);
             operator.wake(&sight.key);
         });
     }

@@ -13,7 +13,8 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use crate::cluster::{Cluster, ClusterError};
-use crate::observation::Agent;
+use crate::memory::Memory;
+use crate::observation::{Agent, Member};
 use crate::observe::{self, Sight};
 use crate::operator::Operator;
 use crate::pair::Ordinal;
@@ -112,41 +113,45 @@ impl Operator {
             let pod = observe::pod(read.as_ref(), &sight.uid, None);
             if observe::essence(&pod) != observe::essence(&member.pod) {
                 confirmed = false;
-                self.note(sight, ordinal, read);
+                self.note(sight, &member.name, read);
             }
         }
         Ok(confirmed)
     }
 
     /// Reads a pod in the background if there is doubt whether the watch shows all.
-    pub(crate) fn look(self: &Arc<Self>, sight: &Sight, of: Ordinal, now: Instant) {
+    pub(crate) fn look(self: &Arc<Self>, sight: &Sight, member: &Member, now: Instant) {
         let Ok(desired) = &sight.seen.desired else { return };
-        let member = &sight.seen.members[of];
         let doubtful = member.heard().is_none();
         // An agent that was heard and no longer answers may have died just now.
         let silent = matches!(member.agent, Agent::Silent { .. });
         let interval = if silent { LAGGING } else { desired.timeouts.polling };
-        if !sight.memory(|memory| memory.reads[of].begin(doubtful, interval, now)) {
+        let begins = |memory: &mut Memory| {
+            memory.pod(&member.name, now).reads.begin(doubtful, interval, now)
+        };
+        if !sight.memory(begins) {
             return;
         }
-        let (operator, sight) = (Arc::clone(self), sight.clone());
+        let (operator, sight, name) = (Arc::clone(self), sight.clone(), member.name.clone());
         self.jobs.start(async move {
-            let name = &sight.seen.members[of].name;
-            match operator.cluster.pod(&sight.namespace, name).await {
-                Ok(read) => operator.note(&sight, of, read),
+            match operator.cluster.pod(&sight.namespace, &name).await {
+                Ok(read) => operator.note(&sight, &name, read),
                 Err(error) => {
                     tracing::debug!(object = %sight.key, pod = name, %error, "not read");
-                    sight.memory(|memory| memory.reads[of].failed(Instant::now()));
+                    let now = Instant::now();
+                    sight.memory(|memory| memory.pod(&name, now).reads.failed(now));
                 }
             }
         });
     }
 
     /// Remembers what was read, and looks at the object again if it is news.
-    fn note(&self, sight: &Sight, of: Ordinal, read: Option<Pod>) {
+    fn note(&self, sight: &Sight, name: &str, read: Option<Pod>) {
         let now = Instant::now();
-        let shown = self.shown(&sight.namespace, &sight.seen.members[of].name);
-        if sight.memory(|memory| memory.reads[of].note(shown.as_deref(), read, now)) {
+        let shown = self.shown(&sight.namespace, name);
+        let news =
+            |memory: &mut Memory| memory.pod(name, now).reads.note(shown.as_deref(), read, now);
+        if sight.memory(news) {
             self.wake(&sight.key);
         }
     }

@@ -26,4 +26,5 @@ pub mod observe;
 pub mod operator;
 pub mod pair;
 pub mod report;
+pub mod since;
 pub mod standing;

@@ -16,7 +16,7 @@ use crate::desired::Desired;
 use crate::direct::Reads;
 use crate::objects::{Versions, Write};
 use crate::observation::{Agent, Doing, Failure, Heard, Markers, Role, Silence, Task};
-use crate::pair::Both;
+use crate::since::Since;
 use crate::standing::{Incarnation, Intent, Standing, State};
 
 /// What is remembered of one object.
@@ -28,10 +28,8 @@ pub struct Memory {
     pub desired: Option<(i64, Arc<Desired>)>,
     /// What the agents are spoken to with.
     pub credentials: Option<Arc<Credentials>>,
-    /// What is remembered of each pod.
-    pub members: Both<Link>,
-    /// What direct reads of the pods said.
-    pub reads: Both<Reads>,
+    /// What is remembered of each pod, by its name.
+    pods: BTreeMap<String, Pod>,
     /// Why there are no credentials, though pods were started with some.
     pub locked_out: Option<String>,
     /// The last error of a write of an owned object.
@@ -43,10 +41,19 @@ pub struct Memory {
     pub compared: Option<(i64, Versions)>,
     /// What differed then.
     pub drift: Vec<Write>,
-    state: Option<(State, i64, Instant)>,
-    intent: Option<(Intent, Instant)>,
-    task: Option<(String, Instant)>,
-    rebuilds: Option<(u32, Instant)>,
+    state: Since<(State, i64)>,
+    intent: Since<Option<Intent>>,
+    task: Since<Option<String>>,
+    rebuilds: Since<u32>,
+}
+
+/// What is remembered of one pod.
+#[derive(Debug)]
+pub struct Pod {
+    /// What holds for its present incarnation.
+    pub link: Link,
+    /// What direct reads of it said.
+    pub reads: Reads,
 }
 
 impl Memory {
@@ -57,60 +64,56 @@ impl Memory {
             written: None,
             desired: None,
             credentials: None,
-            members: Both::each(|_| Link::new(now)),
-            reads: Both::default(),
+            pods: BTreeMap::new(),
             locked_out: None,
             trouble: None,
             recent: Recent::default(),
             compared: None,
             drift: Vec::new(),
-            state: None,
-            intent: None,
-            task: None,
-            rebuilds: None,
+            state: Since::new((State::Initializing, i64::MIN), now),
+            intent: Since::new(None, now),
+            task: Since::new(None, now),
+            rebuilds: Since::new(0, now),
         }
+    }
+
+    /// What is remembered of the pod of that name.
+    pub fn pod(&mut self, name: &str, now: Instant) -> &mut Pod {
+        self.pods
+            .entry(name.to_owned())
+            .or_insert_with(|| Pod { link: Link::new(now), reads: Reads::default() })
     }
 
     /// Notes what the status says, and since when this process knows it.
     pub fn note(&mut self, standing: &Standing, now: Instant) {
-        if self.state.is_none_or(|(s, term, _)| (s, term) != (standing.state, standing.term)) {
-            self.state = Some((standing.state, standing.term, now));
-        }
-        if self.intent.as_ref().map(|(intent, _)| intent) != standing.intent.as_ref() {
-            self.intent = standing.intent.clone().map(|intent| (intent, now));
-        }
-        let task = standing.task.as_ref().map(|task| &task.id);
-        if self.task.as_ref().map(|(id, _)| id) != task {
-            self.task = task.cloned().map(|id| (id, now));
-        }
-        let failures = standing.rebuild_failures;
-        if self.rebuilds.is_none_or(|(known, _)| known != failures) {
-            self.rebuilds = Some((failures, now));
-        }
+        self.state.note((standing.state, standing.term), now);
+        self.intent.note(standing.intent.clone(), now);
+        self.task.note(standing.task.as_ref().map(|task| task.id.clone()), now);
+        self.rebuilds.note(standing.rebuild_failures, now);
     }
 
     /// How long the object is known to be in its state.
     #[must_use]
     pub fn in_state(&self, now: Instant) -> Duration {
-        self.state.map_or(Duration::ZERO, |(_, _, since)| now - since)
+        self.state.age(now)
     }
 
     /// How long ago the intent was known to be on record.
     #[must_use]
     pub fn intent_age(&self, now: Instant) -> Option<Duration> {
-        self.intent.as_ref().map(|(_, since)| now - *since)
+        self.intent.known().as_ref().map(|_| self.intent.age(now))
     }
 
     /// How long the number of failed rebuilds has been known.
     #[must_use]
     pub fn rebuild_age(&self, now: Instant) -> Duration {
-        self.rebuilds.map_or(Duration::ZERO, |(_, since)| now - since)
+        self.rebuilds.age(now)
     }
 
     /// How long the task has been known.
     #[must_use]
     pub fn task_age(&self, now: Instant) -> Duration {
-        self.task.as_ref().map_or(Duration::ZERO, |(_, since)| now - *since)
+        self.task.known().as_ref().map_or(Duration::ZERO, |_| self.task.age(now))
     }
 }
 

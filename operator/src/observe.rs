@@ -44,6 +44,17 @@ pub struct Sight {
     memory: Arc<Mutex<Memory>>,
 }
 
+/// A pod that background work is about, as it was observed.
+#[derive(Clone)]
+pub struct Post {
+    /// Its name.
+    pub name: String,
+    /// Its incarnation.
+    pub incarnation: Option<Incarnation>,
+    /// How to reach its agent, if it has a container that runs.
+    pub endpoint: Option<Endpoint>,
+}
+
 impl Operator {
     /// Looks at an object; nothing if it is gone.
     ///
@@ -80,11 +91,13 @@ impl Operator {
         });
         let names = |ordinal: Ordinal| format!("{}-{ordinal}", object.name_any());
         let pods = Both::each(|ordinal| {
-            guard.reads[ordinal].freshest(self.shown(&namespace, &names(ordinal)))
+            let name = names(ordinal);
+            guard.pod(&name, now).reads.freshest(self.shown(&namespace, &name))
         });
         let members = Both::each(|ordinal| {
-            let (name, pod) = (names(ordinal), pods[ordinal].as_deref());
-            self.member(&mut guard, name, pod, &uid, &standing, ordinal, now)
+            let task = standing.task.as_ref().filter(|task| task.member == ordinal);
+            let task = task.map(|task| task.id.as_str());
+            self.member(&mut guard, names(ordinal), pods[ordinal].as_deref(), &uid, task)
         });
         let seen = Observation {
             now: self.clock.now(),
@@ -114,22 +127,17 @@ impl Operator {
     }
 
     /// One pod, and what its agent says.
-    #[expect(clippy::too_many_arguments, reason = "one pod is named by all of these")]
     fn member(
         &self,
         memory: &mut Memory,
         name: String,
         known: Option<&v1::Pod>,
         uid: &str,
-        standing: &crate::standing::Standing,
-        ordinal: Ordinal,
-        now: Instant,
+        task: Option<&str>,
     ) -> Member {
-        let node = known.and_then(|pod| pod.spec.as_ref()?.node_name.clone()).and_then(|node| {
-            self.caches.nodes.get(&kube::runtime::reflector::ObjectRef::new(&node))
-        });
-        let mut pod = pod(known, uid, node.as_deref());
-        let link = &mut memory.members[ordinal];
+        let now = Instant::now();
+        let mut pod = pod(known, uid, self.node_of(known).as_deref());
+        let link = &mut memory.pod(&name, now).link;
         if let Pod::Present(facts) = &mut pod {
             link.meet(Some(&facts.incarnation), now);
             let version = known.and_then(ResourceExt::resource_version);
@@ -137,16 +145,21 @@ impl Operator {
         } else {
             link.meet(None, now);
         }
-        let task = standing.task.as_ref().filter(|task| task.member == ordinal);
         Member {
-            name,
-            pod,
             agent: link.agent(now),
             doing: link.doing(now),
             failures: link.failures(now),
             markers: link.markers(),
-            task: link.task(task.map(|task| task.id.as_str())),
+            task: link.task(task),
+            name,
+            pod,
         }
+    }
+
+    /// The node that a pod runs on, as the watch shows it.
+    fn node_of(&self, pod: Option<&v1::Pod>) -> Option<Arc<v1::Node>> {
+        let node = pod?.spec.as_ref()?.node_name.clone()?;
+        self.caches.nodes.get(&kube::runtime::reflector::ObjectRef::new(&node))
     }
 
     /// A pod as the watch shows it.
@@ -295,24 +308,17 @@ impl Sight {
     }
 
     /// Works on what is remembered of a pod, if it still is the incarnation that was observed.
-    pub fn link<T>(&self, member: Ordinal, work: impl FnOnce(&mut Link) -> T) -> Option<T> {
+    pub fn link<T>(&self, post: &Post, work: impl FnOnce(&mut Link) -> T) -> Option<T> {
         self.memory(|memory| {
-            let link = &mut memory.members[member];
-            (link.incarnation() == self.incarnation(member)).then(|| work(link))
+            let link = &mut memory.pod(&post.name, Instant::now()).link;
+            (link.incarnation() == post.incarnation.as_ref()).then(|| work(link))
         })
     }
 
-    /// The full DNS name of a member's pod.
+    /// The full DNS name of a pod.
     #[must_use]
-    pub fn host(&self, member: Ordinal) -> String {
-        let pod = &self.seen.members[member].name;
+    pub fn host(&self, pod: &str) -> String {
         format!("{pod}.{}.{}.svc.cluster.local", self.object.name_any(), self.namespace)
-    }
-
-    /// The incarnation of a member's pod, as it was observed.
-    #[must_use]
-    pub fn incarnation(&self, member: Ordinal) -> Option<&Incarnation> {
-        self.seen.members[member].pod().map(|pod| &pod.incarnation)
     }
 
     /// The version in which the watch showed a member's pod.
@@ -321,21 +327,23 @@ impl Sight {
         self.versions[member].clone()
     }
 
-    /// The id of the task that was recorded for a member.
+    /// A pod for background work, as it was observed.
     #[must_use]
-    pub fn task(&self, member: Ordinal) -> Option<TaskId> {
-        let task = self.seen.standing.task.as_ref().filter(|task| task.member == member)?;
-        TaskId::from_status(&task.id)
+    pub fn post(&self, member: &Member) -> Post {
+        Post {
+            name: member.name.clone(),
+            incarnation: member.pod().map(|pod| pod.incarnation.clone()),
+            endpoint: self.endpoint(member),
+        }
     }
 
-    /// How to reach a member's agent, if it has a container that runs.
-    #[must_use]
-    pub fn endpoint(&self, member: Ordinal) -> Option<Endpoint> {
-        let pod = self.seen.members[member].pod().filter(|pod| pod.tt == TtContainer::Running)?;
+    /// How to reach a pod's agent, if it has a container that runs.
+    fn endpoint(&self, member: &Member) -> Option<Endpoint> {
+        let pod = member.pod().filter(|pod| pod.tt == TtContainer::Running)?;
         let desired = self.seen.desired.as_ref().ok()?;
         let timeouts = &desired.timeouts;
         Some(Endpoint {
-            host: self.host(member),
+            host: self.host(&member.name),
             pod_uid: pod.incarnation.uid.clone(),
             object: ObjectContext {
                 name: self.object.name_any(),
