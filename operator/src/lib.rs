@@ -27,3 +27,4 @@ pub mod operator;
 pub mod pair;
 pub mod report;
 pub mod standing;
+pub mod writes;
