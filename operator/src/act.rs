@@ -16,11 +16,13 @@ use crate::agent::{Agent, AgentError, Call, Endpoint, Roles, TaskId, Verb};
 use crate::cluster::{Cluster, ClusterError};
 use crate::decide::{Order, Plan};
 use crate::memory::Link;
+use crate::objects::{self, Write};
 use crate::observation::Member;
 use crate::observe::{self, Post, Sight};
 use crate::operator::Operator;
 use crate::pair::Ordinal;
 use crate::report;
+use crate::writes::Trouble;
 
 /// The least time between two passes that nothing asked for.
 const SHORTEST_REST: Duration = Duration::from_millis(50);
@@ -101,13 +103,11 @@ impl Operator {
         for write in &plan.writes {
             match self.cluster.write(write).await {
                 Ok(()) => {
-                    sight.memory(|memory| {
-                        memory.recent.note(write.key(), write.seen_version(), now);
-                    });
+                    sight.memory(|memory| memory.writes.written(write, now));
                     self.tell(sight, &report::written(write));
                 }
-                // Somebody was faster; the watch will show it.
-                Err(ClusterError::Outdated) => {}
+                // Somebody was faster, and the watch will show it; or the name is somebody else's.
+                Err(ClusterError::Outdated) => self.look_in_the_way(sight, write, now).await,
                 Err(error) => trouble = Some(format!("{}: {error}", write.key())),
             }
         }
@@ -143,7 +143,16 @@ impl Operator {
         if let Some(text) = &trouble {
             tracing::warn!(object = %sight.key, trouble = text, "could not write");
         }
-        sight.memory(|memory| memory.trouble = trouble);
+        sight.memory(|memory| memory.writes.trouble = trouble.map(Trouble::Failed));
+    }
+
+    /// An object could not be created, because there is one of its name: whose is it?
+    async fn look_in_the_way(&self, sight: &Sight, write: &Write, now: Instant) {
+        let Write::Create(_) = write else { return };
+        let Ok(Some(found)) = self.cluster.metadata(write).await else { return };
+        if let Some(whose) = objects::whose(&write.key(), &found, &write.object().metadata) {
+            sight.memory(|memory| memory.writes.taken(write, whose, now));
+        }
     }
 
     /// Starts an order. What cannot be taken back is confirmed with direct reads first.

@@ -56,6 +56,12 @@ pub trait Cluster: Send + Sync + 'static {
     /// Creates or changes an owned object.
     fn write(&self, write: &Write) -> impl Future<Output = Result<(), ClusterError>> + Send;
 
+    /// The metadata of the object that has the name of one that is to be written.
+    fn metadata(
+        &self,
+        write: &Write,
+    ) -> impl Future<Output = Result<Option<ObjectMeta>, ClusterError>> + Send;
+
     /// Puts a role label on a pod, or takes it away, if the pod is still that one.
     fn label(
         &self,
@@ -141,6 +147,11 @@ impl KubeCluster {
         Api::namespaced(self.client.clone(), namespace)
     }
 
+    fn owned(&self, write: &Write) -> Api<DynamicObject> {
+        let namespace = write.object().metadata.namespace.clone().unwrap_or_default();
+        Api::namespaced_with(self.client.clone(), &namespace, write.resource())
+    }
+
     fn pods(&self, namespace: &str) -> Api<Pod> {
         Api::namespaced(self.client.clone(), namespace)
     }
@@ -182,11 +193,7 @@ impl Cluster for KubeCluster {
     }
 
     async fn write(&self, write: &Write) -> Result<(), ClusterError> {
-        let object = write.object();
-        let namespace = object.metadata.namespace.clone().unwrap_or_default();
-        let resource = write.resource().clone();
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), &namespace, &resource);
+        let (object, api) = (write.object(), self.owned(write));
         match write {
             Write::Create(_) => {
                 answer(api.create(&PostParams::default(), object)).await?;
@@ -195,8 +202,17 @@ impl Cluster for KubeCluster {
                 let parameters = PatchParams::apply(MANAGER).force();
                 answer(api.patch(&object.name_any(), &parameters, &Patch::Apply(object))).await?;
             }
+            Write::Replace(_) => {
+                let parameters = PostParams::default();
+                answer(api.replace(&object.name_any(), &parameters, object)).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn metadata(&self, write: &Write) -> Result<Option<ObjectMeta>, ClusterError> {
+        let (api, name) = (self.owned(write), write.object().name_any());
+        Ok(answer(api.get_metadata_opt(&name)).await?.map(|found| found.metadata))
     }
 
     async fn label(

@@ -69,7 +69,7 @@ pub fn decide(seen: &Observation) -> Plan {
     };
     if desired.topology != Topology::ActiveStandbyPair {
         let plan = Plan::idle(seen, Reason::UnmanagedTopology);
-        return Plan { writes: seen.drift.clone(), ..plan };
+        return Plan { writes: seen.owned.drift.clone(), ..plan };
     }
     manage(seen, desired)
 }
@@ -110,7 +110,7 @@ fn manage(seen: &Observation, desired: &Desired) -> Plan {
         interval: interval(&standing, &health, desired),
         health,
         ready,
-        writes: seen.drift.clone(),
+        writes: seen.owned.drift.clone(),
         labels,
         delete: orders.delete,
         give: orders.give,

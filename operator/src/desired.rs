@@ -101,6 +101,7 @@ pub struct Desired {
     /// Handed through to agents.
     pub zz_agent_debug_info: i64,
     rep_create_statement: String,
+    unsupported: Vec<&'static str>,
 }
 
 /// How the databases belong together.
@@ -183,6 +184,7 @@ impl Desired {
         let topology = topology(tt)?;
         Ok(Self {
             rep_create_statement: replication::statement(&owner, tt, rep_port),
+            unsupported: unsupported(tt),
             topology,
             image: image(tt)?,
             image_pull_policy: word(&tt.image_pull_policy, "IfNotPresent"),
@@ -231,6 +233,11 @@ impl Desired {
         self.rep_create_statement.clone()
     }
 
+    /// Fields that are given and that this version does not act on.
+    pub fn unsupported(&self) -> impl Iterator<Item = &'static str> {
+        self.unsupported.iter().copied()
+    }
+
     /// How many pods there are.
     #[must_use]
     pub const fn replicas(&self) -> i32 {
@@ -269,6 +276,12 @@ fn topology(tt: &TtSpec) -> Result<Topology, SpecProblem> {
             "write activeStandbyPair or none",
         )),
     }
+}
+
+fn unsupported(tt: &TtSpec) -> Vec<&'static str> {
+    let client = tt.client_tls.as_ref().map(|_| "ttspec.clientTLS");
+    let custom = tt.custom_client_tls.as_ref().map(|_| "ttspec.customClientTLS");
+    client.into_iter().chain(custom).collect()
 }
 
 fn image(tt: &TtSpec) -> Result<String, SpecProblem> {

@@ -28,3 +28,4 @@ pub mod pair;
 pub mod report;
 pub mod since;
 pub mod standing;
+pub mod writes;

@@ -12,12 +12,13 @@ use tokio::time::Instant;
 use crate::agent::{AgentError, Facts, TaskReport, Verb};
 use crate::crd::TimesTenClassic;
 use crate::credentials::Credentials;
-use crate::desired::Desired;
+use crate::desired::{Desired, SpecProblem};
 use crate::direct::Reads;
-use crate::objects::{Versions, Write};
+use crate::objects::{Versions, Wanted, Write};
 use crate::observation::{Agent, Doing, Failure, Heard, Markers, Role, Silence, Task};
 use crate::since::Since;
 use crate::standing::{Incarnation, Intent, Standing, State};
+use crate::writes::Writes;
 
 /// What is remembered of one object.
 #[derive(Debug)]
@@ -32,15 +33,10 @@ pub struct Memory {
     pods: BTreeMap<String, Pod>,
     /// Why there are no credentials, though pods were started with some.
     pub locked_out: Option<String>,
-    /// The last error of a write of an owned object.
-    pub trouble: Option<String>,
-    /// Owned objects that were written and that the watches have not shown yet.
-    pub recent: Recent,
-    /// The generation of the spec and the versions of the owned objects that `drift` was worked
-    /// out for.
-    pub compared: Option<(i64, Versions)>,
-    /// What differed then.
-    pub drift: Vec<Write>,
+    /// What became of the writes of owned objects.
+    pub writes: Writes,
+    /// The owned objects, as they were last compared with the spec.
+    pub compared: Option<Compared>,
     state: Since<(State, i64)>,
     intent: Since<Option<Intent>>,
     task: Since<Option<String>>,
@@ -56,6 +52,17 @@ pub struct Pod {
     pub reads: Reads,
 }
 
+/// The owned objects, compared with the spec.
+#[derive(Debug)]
+pub struct Compared {
+    /// The generation of the spec and the versions of the objects that this holds for.
+    pub of: (i64, Versions),
+    /// The objects as the spec wants them.
+    pub wanted: Wanted,
+    /// What differed.
+    pub drift: Vec<Write>,
+}
+
 impl Memory {
     /// Nothing is remembered yet.
     #[must_use]
@@ -66,10 +73,8 @@ impl Memory {
             credentials: None,
             pods: BTreeMap::new(),
             locked_out: None,
-            trouble: None,
-            recent: Recent::default(),
+            writes: Writes::default(),
             compared: None,
-            drift: Vec::new(),
             state: Since::new((State::Initializing, i64::MIN), now),
             intent: Since::new(None, now),
             task: Since::new(None, now),
@@ -82,6 +87,18 @@ impl Memory {
         self.pods
             .entry(name.to_owned())
             .or_insert_with(|| Pod { link: Link::new(now), reads: Reads::default() })
+    }
+
+    /// The last spec that could be believed, which may be this one.
+    pub fn believe(
+        &mut self,
+        generation: i64,
+        spec: &Result<Desired, SpecProblem>,
+    ) -> Option<(i64, Arc<Desired>)> {
+        if let Ok(desired) = spec {
+            self.desired = Some((generation, Arc::new(desired.clone())));
+        }
+        self.desired.clone()
     }
 
     /// Notes what the status says, and since when this process knows it.
@@ -116,28 +133,6 @@ impl Memory {
         self.task.known().as_ref().map_or(Duration::ZERO, |_| self.task.age(now))
     }
 }
-
-/// Objects that were written, by kind and name, with the version that the watch showed then.
-#[derive(Debug, Default)]
-pub struct Recent(BTreeMap<String, (Option<String>, Instant)>);
-
-impl Recent {
-    /// An object was written while the watch showed this version of it.
-    pub fn note(&mut self, key: String, shown: Option<String>, now: Instant) {
-        self.0.insert(key, (shown, now));
-    }
-
-    /// The watch has yet to show what was written.
-    #[must_use]
-    pub fn awaits(&self, key: &str, shown: Option<&str>, now: Instant) -> bool {
-        self.0
-            .get(key)
-            .is_some_and(|(before, at)| before.as_deref() == shown && now - *at < UNCONFIRMED)
-    }
-}
-
-/// How long something may go unconfirmed by the watches before it is written again.
-const UNCONFIRMED: Duration = Duration::from_secs(10);
 
 /// What is remembered of one pod, in its present incarnation.
 #[derive(Debug)]

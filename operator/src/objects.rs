@@ -4,13 +4,16 @@
 
 mod active_service;
 mod containers;
+mod difference;
 mod disruption_budget;
 mod drift;
+mod edit;
 mod headless_service;
 mod pod;
 mod resources;
 mod secret;
 mod stateful_set;
+mod unapplied;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +23,8 @@ use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-pub use drift::{Write, drift};
+pub use drift::{Write, drift, taken, whose};
+pub use unapplied::{Unapplied, unapplied};
 
 use crate::desired::{Desired, Topology};
 use crate::labels;
@@ -46,6 +50,13 @@ pub struct Wanted {
     pub stateful_set: StatefulSet,
     /// The PodDisruptionBudget.
     pub disruption_budget: PodDisruptionBudget,
+}
+
+// There is a Secret among them.
+impl std::fmt::Debug for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wanted").finish_non_exhaustive()
+    }
 }
 
 /// The objects as they are.
@@ -91,7 +102,7 @@ pub fn wanted(desired: &Desired, parts: &Parts) -> Wanted {
         headless_service: headless_service::build(desired),
         active_service: (desired.topology == Topology::ActiveStandbyPair)
             .then(|| active_service::build(desired)),
-        stateful_set: stateful_set::build(desired),
+        stateful_set: edit::number(stateful_set::build(desired)),
         disruption_budget: disruption_budget::build(desired),
     }
 }

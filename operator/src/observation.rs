@@ -10,9 +10,10 @@ use jiff::Timestamp;
 
 use crate::agent::{Facts, Verb};
 use crate::desired::{Desired, SpecProblem};
-use crate::objects::Write;
+use crate::objects::{Unapplied, Write};
 use crate::pair::Both;
 use crate::standing::{Incarnation, Standing};
+use crate::writes::Trouble;
 
 /// What one pass sees.
 #[derive(Clone, Debug)]
@@ -39,14 +40,23 @@ pub struct Observation {
     pub rebuild_age: Duration,
     /// The two pods and what their agents say.
     pub members: Both<Member>,
-    /// What has to be written so that the owned objects are as the spec wants them.
-    pub drift: Vec<Write>,
-    /// The last error that the API gave when an owned object was written, if it still stands.
-    pub trouble: Option<String>,
+    /// The objects that are made of it.
+    pub owned: Owned,
     /// Why no agent can be spoken to: the credentials that the pods were started with are gone.
     pub locked_out: Option<String>,
     /// A request id for an asynchronous task that may be started in this pass.
     pub fresh_id: String,
+}
+
+/// What is seen of the objects that are made of one.
+#[derive(Clone, Debug, Default)]
+pub struct Owned {
+    /// What has to be written so that they are as the spec wants them.
+    pub drift: Vec<Write>,
+    /// Why they are not, if something is wrong.
+    pub trouble: Option<Trouble>,
+    /// What the spec asks for and no write brings about.
+    pub unapplied: Vec<Unapplied>,
 }
 
 /// One pod of the pair.

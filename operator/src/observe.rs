@@ -15,13 +15,14 @@ use crate::crd::TimesTenClassic;
 use crate::credentials::Credentials;
 use crate::desired::Desired;
 use crate::labels;
-use crate::memory::{Link, Memory};
+use crate::memory::{Compared, Link, Memory};
 use crate::objects::{self, Live, Parts};
-use crate::observation::{Member, Observation, Pod, PodFacts, Role, Silence, TtContainer};
+use crate::observation::{Member, Observation, Owned, Pod, PodFacts, Role, Silence, TtContainer};
 use crate::operator::{Key, Operator};
 use crate::pair::{Both, Ordinal};
 use crate::report;
 use crate::standing::Incarnation;
+use crate::writes::Trouble;
 
 /// The name of the container that TimesTen runs in.
 const TT: &str = "tt";
@@ -70,14 +71,8 @@ impl Operator {
         let object = newest(&memory, cached);
         let namespace = object.namespace().unwrap_or_default();
         let believed = Desired::of(&object);
-        let (desired, generation) = {
-            let mut memory = lock(&memory);
-            let generation = object.metadata.generation.unwrap_or_default();
-            if let Ok(desired) = &believed {
-                memory.desired = Some((generation, Arc::new(desired.clone())));
-            }
-            (memory.desired.clone(), generation)
-        };
+        let generation = object.metadata.generation.unwrap_or_default();
+        let desired = lock(&memory).believe(generation, &believed);
         let credentials = match &desired {
             Some((_, desired)) => self.credentials(&memory, desired, has_pods(&object)).await?,
             None => None,
@@ -86,14 +81,15 @@ impl Operator {
         let standing = report::standing(object.status.as_ref());
         let mut guard = lock(&memory);
         guard.note(&standing, now);
-        let drift = desired.as_ref().map_or_else(Vec::new, |(believed, desired)| {
-            self.drift(&mut guard, (*believed, desired), credentials.as_deref(), now)
-        });
         let names = |ordinal: Ordinal| format!("{}-{ordinal}", object.name_any());
         let pods = Both::each(|ordinal| {
             let name = names(ordinal);
             guard.pod(&name, now).reads.freshest(self.shown(&namespace, &name))
         });
+        let owned = match Asked::of(&object, desired.as_ref(), credentials.as_deref()) {
+            Some(asked) => self.owned(&mut guard, &asked, &pods, now),
+            None => Owned { trouble: guard.writes.trouble.clone(), ..Owned::default() },
+        };
         let members = Both::each(|ordinal| {
             let task = standing.task.as_ref().filter(|task| task.member == ordinal);
             let task = task.map(|task| task.id.as_str());
@@ -115,8 +111,7 @@ impl Operator {
             rebuild_age: guard.rebuild_age(now),
             standing,
             members,
-            drift,
-            trouble: guard.trouble.clone(),
+            owned,
             locked_out: guard.locked_out.clone(),
             fresh_id: TaskId::from_random(self.random_bytes()).to_string(),
         };
@@ -167,15 +162,15 @@ impl Operator {
         find(&self.caches.pods, namespace, name)
     }
 
-    /// What differs between the owned objects and what the spec wants them to be.
-    fn drift(
+    /// The objects that are made of one, and what differs from what the spec wants.
+    fn owned(
         &self,
         memory: &mut Memory,
-        (generation, desired): (i64, &Desired),
-        credentials: Option<&Credentials>,
+        asked: &Asked<'_>,
+        pods: &Both<Option<Arc<v1::Pod>>>,
         now: Instant,
-    ) -> Vec<objects::Write> {
-        let Some(credentials) = credentials else { return Vec::new() };
+    ) -> Owned {
+        let desired = asked.desired;
         let (namespace, names) = (desired.namespace(), desired.object_names());
         let live = Live {
             secret: find(&self.caches.secrets, namespace, &names.secret),
@@ -185,16 +180,48 @@ impl Operator {
             disruption_budget: find(&self.caches.budgets, namespace, &names.disruption_budget),
         };
         // Building and comparing costs more than all else in a pass: once for each version.
-        let versions = (generation, live.versions());
-        if memory.compared.as_ref() != Some(&versions) {
-            let parts = Parts { secret: credentials.to_secret_data() };
-            memory.drift = objects::drift(&objects::wanted(desired, &parts), &live);
-            memory.compared = Some(versions);
-        }
-        let awaits = |write: &&objects::Write| {
-            memory.recent.awaits(&write.key(), write.seen_version().as_deref(), now)
+        let of = (asked.generation, live.versions());
+        let compared = match memory.compared.take() {
+            Some(compared) if compared.of == of => compared,
+            _ => {
+                let parts = Parts { secret: asked.credentials.to_secret_data() };
+                let wanted = objects::wanted(desired, &parts);
+                Compared { of, drift: objects::drift(&wanted, &live), wanted }
+            }
         };
-        memory.drift.iter().filter(|write| !awaits(write)).cloned().collect()
+        let wanted = &compared.wanted;
+        let set = live.stateful_set.as_deref();
+        let pods: Vec<_> = pods.iter().filter_map(|(_, pod)| pod.as_deref()).collect();
+        let unapplied = objects::unapplied(desired, wanted, set, &pods, asked.scheme);
+        let taken = objects::taken(wanted, &live).map(Trouble::Taken);
+        let owned = Owned {
+            trouble: taken.or_else(|| memory.writes.wrong(&compared.drift)),
+            drift: compared.drift.iter().filter(|w| memory.writes.due(w, now)).cloned().collect(),
+            unapplied,
+        };
+        memory.compared = Some(compared);
+        owned
+    }
+}
+
+/// What the owned objects are compared with.
+struct Asked<'a> {
+    generation: i64,
+    desired: &'a Desired,
+    credentials: &'a Credentials,
+    /// The statement that the replication scheme was created with.
+    scheme: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(
+        object: &'a TimesTenClassic,
+        desired: Option<&'a (i64, Arc<Desired>)>,
+        credentials: Option<&'a Credentials>,
+    ) -> Option<Self> {
+        let (generation, desired) = desired?;
+        let scheme = object.status.as_ref().and_then(|s| s.rep_create_statement.as_deref());
+        Some(Self { generation: *generation, desired, credentials: credentials?, scheme })
     }
 }
 

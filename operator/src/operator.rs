@@ -23,6 +23,7 @@ use crate::lease::Leadership;
 use crate::memory::Memory;
 use crate::observe::{Sight, lock};
 use crate::report::{self, Note};
+use crate::writes::Trouble;
 
 /// Random bytes, for credentials and ids.
 pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
@@ -141,7 +142,8 @@ impl Operator {
                 match Credentials::from_secret_data(&data) {
                     Ok(credentials) => credentials,
                     Err(error) => {
-                        lock(memory).trouble = Some(format!("Secret {name}: {error}"));
+                        let text = format!("Secret {name}: {error}");
+                        lock(memory).writes.trouble = Some(Trouble::Failed(text));
                         return Ok(None);
                     }
                 }
@@ -165,7 +167,8 @@ impl Operator {
                 match made {
                     Ok(credentials) => credentials,
                     Err(error) => {
-                        lock(memory).trouble = Some(format!("credentials: {error}"));
+                        let text = format!("credentials: {error}");
+                        lock(memory).writes.trouble = Some(Trouble::Failed(text));
                         return Ok(None);
                     }
                 }

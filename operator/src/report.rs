@@ -12,6 +12,7 @@ mod warnings;
 pub use self::events::{Note, between as events, event, order_failed, written};
 pub use self::memory::standing;
 
+use crate::agent::{Db, Facts, RepScheme};
 use crate::crd::TimesTenClassicStatus;
 use crate::decide::Plan;
 use crate::observation::Observation;
@@ -34,7 +35,9 @@ pub fn status(
     after.active_pods = Some(active_pods(seen, plan));
     after.pod_status =
         Ordinal::ALL.into_iter().map(|ordinal| pods::status(before, seen, plan, ordinal)).collect();
-    if let Ok(desired) = &seen.desired {
+    if let Ok(desired) = &seen.desired
+        && (after.rep_create_statement.is_none() || may_be_created(seen, plan))
+    {
         after.rep_port = Some(desired.rep_port.into());
         after.rep_create_statement = Some(desired.rep_create_statement());
     }
@@ -66,6 +69,13 @@ pub fn essence(status: &TimesTenClassicStatus) -> TimesTenClassicStatus {
         pods::still(pod);
     }
     status
+}
+
+/// The active has no replication scheme, and none is being created: the next will be that of the spec.
+fn may_be_created(seen: &Observation, plan: &Plan) -> bool {
+    let active = &seen.members[plan.standing.active];
+    let none = |f: &Facts| f.db == Db::None || f.rep_scheme == RepScheme::None;
+    active.doing.is_none() && active.facts().is_some_and(none)
 }
 
 /// The ACTIVE column: the pod that clients write to.

@@ -13,7 +13,8 @@ use timesten_operator::crd::TimesTenClassic;
 use timesten_operator::decide::{Order, Plan, decide};
 use timesten_operator::desired::Desired;
 use timesten_operator::observation::{
-    Agent, Heard, Markers, Member, Observation, Pod, PodFacts, Role, Silence, Task, TtContainer,
+    Agent, Heard, Markers, Member, Observation, Owned, Pod, PodFacts, Role, Silence, Task,
+    TtContainer,
 };
 use timesten_operator::pair::{Both, Ordinal};
 use timesten_operator::standing::{
@@ -197,8 +198,7 @@ fn seen(state: State, active: &str, standby: &str) -> Observation {
             zero: spelt("sample-0", active, Role::Active),
             one: spelt("sample-1", standby, Role::Standby),
         },
-        drift: Vec::new(),
-        trouble: None,
+        owned: Owned::default(),
         locked_out: None,
         fresh_id: "fresh".into(),
     }

@@ -14,7 +14,8 @@ use timesten_operator::crd::TimesTenClassic;
 use timesten_operator::decide::{Order, Plan, decide};
 use timesten_operator::desired::{Desired, FencingPolicy};
 use timesten_operator::observation::{
-    Agent, Heard, Markers, Member, Observation, Pod, PodFacts, Role, Silence, Task, TtContainer,
+    Agent, Heard, Markers, Member, Observation, Owned, Pod, PodFacts, Role, Silence, Task,
+    TtContainer,
 };
 use timesten_operator::pair::{Both, Ordinal};
 use timesten_operator::standing::{Incarnation, Intent, Irreversible, Rebuild, Standing, State};
@@ -206,8 +207,7 @@ impl Facet {
                 zero: member(names[0], self.shown[0], role, self.since),
                 one: member(names[1], self.shown[1], None, self.since),
             },
-            drift: Vec::new(),
-            trouble: None,
+            owned: Owned::default(),
             locked_out: None,
             fresh_id: "fresh".into(),
         }

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::ServicePort;
+use k8s_openapi::api::core::v1::{Container, ServicePort};
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 use timesten_operator::crd::{SERVED, TimesTenClassic, crd};
 use timesten_operator::desired::Desired;
-use timesten_operator::objects::{Live, Parts, Wanted, Write, drift, wanted};
+use timesten_operator::objects::{Live, Parts, Wanted, Write, drift, taken, unapplied, wanted};
 
 const MINIMAL: &str = include_str!("../../deploy/samples/minimal.yaml");
 const COPIES: &str = include_str!("../../deploy/samples/copies.yaml");
@@ -254,7 +254,9 @@ fn what_others_add_is_no_drift() {
     spec.session_affinity = Some("None".into());
     spec.ports.as_mut().unwrap().insert(0, ServicePort { port: 1, ..ServicePort::default() });
     let set = Arc::make_mut(live.stateful_set.as_mut().unwrap());
-    set.spec.as_mut().unwrap().template.spec.as_mut().unwrap().containers.clear();
+    let pod = set.spec.as_mut().unwrap().template.spec.as_mut().unwrap();
+    pod.dns_policy = Some("ClusterFirst".into());
+    pod.containers.insert(0, Container { name: "theirs".into(), ..Container::default() });
     assert!(drift(&wanted, &live).is_empty());
 }
 
@@ -277,6 +279,64 @@ fn what_belongs_to_another_is_not_written() {
     let service = Arc::make_mut(live.active_service.as_mut().unwrap());
     service.metadata.owner_references.as_mut().unwrap()[0].uid = "another".into();
     assert!(drift(&wanted, &live).is_empty());
+    assert_eq!(taken(&wanted, &live), None, "that of a namesake is about to go");
+    let service = Arc::make_mut(live.active_service.as_mut().unwrap());
+    service.metadata.owner_references.as_mut().unwrap()[0].kind = "Shop".into();
+    assert!(drift(&wanted, &live).is_empty());
+    let told = taken(&wanted, &live).unwrap();
+    assert!(told.starts_with("Service sample-active is not of this object"), "{told}");
+}
+
+/// An edit of the spec, and what it makes of the StatefulSet that exists.
+fn edited(change: impl Fn(&mut TimesTenClassic)) -> (Wanted, Live, Option<Value>) {
+    let mut object = sample(MINIMAL);
+    let live = live(&built(&object));
+    change(&mut object);
+    let wanted = built(&object);
+    let writes = drift(&wanted, &live);
+    let set = writes.iter().find(|write| write.resource().kind == "StatefulSet");
+    let set = set.map(|write| serde_json::to_value(write.object()).unwrap());
+    (wanted, live, set)
+}
+
+#[test]
+fn an_edited_template_is_written_as_a_whole_but_for_the_image() {
+    let grace = |object: &mut TimesTenClassic| {
+        object.spec.ttspec.termination_grace_period = Some(60);
+        object.spec.ttspec.image = Some("timesten:2".into());
+    };
+    let (_, live, set) = edited(grace);
+    let set = set.unwrap();
+    let pod = &set["spec"]["template"]["spec"];
+    assert_eq!(pod["terminationGracePeriodSeconds"], 60);
+    let before = serde_json::to_value(live.stateful_set.as_deref().unwrap()).unwrap();
+    let image = &before["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(&pod["containers"][0]["image"], image, "it belongs to upgrades");
+    assert_eq!(&pod["initContainers"][0]["image"], image);
+}
+
+#[test]
+fn what_an_edit_takes_away_is_taken_away() {
+    let mut object = sample(MINIMAL);
+    object.spec.template = Some(json!({"spec": {"priorityClassName": "high"}}));
+    let live = live(&built(&object));
+    object.spec.template = None;
+    let writes = drift(&built(&object), &live);
+    assert_eq!(keys(&writes), ["StatefulSet sample"]);
+    let pod = &writes[0].object().data["spec"]["template"]["spec"];
+    assert_eq!(pod.get("priorityClassName"), None);
+}
+
+/// Else pods would mount what they have not.
+#[test]
+fn volumes_are_not_added_to_pods_that_exist() {
+    let (wanted, live, set) =
+        edited(|object| object.spec.ttspec.log_storage_size = Some("1Gi".into()));
+    let before = serde_json::to_value(live.stateful_set.as_deref().unwrap()).unwrap();
+    assert_eq!(set.unwrap()["spec"], before["spec"]);
+    let desired = Desired::of(&sample(MINIMAL)).unwrap();
+    let told = unapplied(&desired, &wanted, live.stateful_set.as_deref(), &[], None);
+    assert!(told[0].to_string().starts_with("spec.ttspec.logStorageSize:"), "{told:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use timesten_operator::decide::human::Cause;
 const RUNBOOK: &str = include_str!("../../docs/runbook.md");
 
 /// Reasons that ask for a human, though the operator goes on by itself.
-const WARNINGS: [&str; 9] = [
+const WARNINGS: [&str; 12] = [
     "StandbyRebuildFailing",
     "TrappedDataKept",
     "WaitingTooLong",
@@ -16,6 +16,9 @@ const WARNINGS: [&str; 9] = [
     "MemoryNearlyFull",
     "ClockSkew",
     "AgentSilent",
+    "PodsOutdated",
+    "CannotBeChanged",
+    "NameTaken",
 ];
 
 #[test]

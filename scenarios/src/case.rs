@@ -59,6 +59,12 @@ pub struct Setting {
     /// Merged over the sample object's `spec.ttspec`.
     #[serde(default)]
     pub ttspec: serde_json::Map<String, serde_json::Value>,
+    /// The object's `spec.template`.
+    #[serde(default)]
+    pub template: serde_json::Map<String, serde_json::Value>,
+    /// Objects of somebody else that are there before: `service/sample-active`.
+    #[serde(default)]
+    pub in_the_way: Vec<String>,
     /// Metadata files (`schema.sql: ...`), given by a ConfigMap.
     #[serde(default)]
     pub files: std::collections::BTreeMap<String, String>,

@@ -21,6 +21,12 @@ impl Bytes {
         self.0.to_string()
     }
 
+    /// Reads a quantity that is no fraction of a byte.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        parse(text)
+    }
+
     /// Rounded up to whole pages of 2Mi.
     #[must_use]
     pub const fn huge_pages(self) -> Self {

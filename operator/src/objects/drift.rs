@@ -6,15 +6,16 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use k8s_openapi::{Metadata, NamespaceResourceScope, Resource};
 use kube::ResourceExt;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Live, Wanted};
+use super::difference::within;
+use super::{Live, Wanted, edit};
+use crate::crd::KIND;
 
 /// A write of an owned object.
 #[derive(Clone, Debug)]
@@ -23,6 +24,9 @@ pub enum Write {
     Create(Target),
     /// There is one, and it differs.
     Apply(Target),
+    /// There is one, and it is written as a whole, so that what is taken out goes. Guarded by the
+    /// version it was made of.
+    Replace(Target),
 }
 
 /// What is written.
@@ -36,7 +40,7 @@ pub struct Target {
 impl Write {
     fn target(&self) -> &Target {
         match self {
-            Self::Create(target) | Self::Apply(target) => target,
+            Self::Create(target) | Self::Apply(target) | Self::Replace(target) => target,
         }
     }
 
@@ -68,7 +72,6 @@ impl Write {
 /// What has to be written, in the order in which Kubernetes needs it.
 #[must_use]
 pub fn drift(wanted: &Wanted, live: &Live) -> Vec<Write> {
-    let set = stateful_set(&wanted.stateful_set, live.stateful_set.as_deref());
     [
         // Credentials in use are never changed (I15): a Secret is made, and then left alone.
         missing(&wanted.secret, live.secret.as_ref()),
@@ -78,24 +81,54 @@ pub fn drift(wanted: &Wanted, live: &Live) -> Vec<Write> {
             .as_ref()
             .and_then(|service| differs(service, live.active_service.as_ref())),
         differs(&wanted.disruption_budget, live.disruption_budget.as_ref()),
-        differs(&set, live.stateful_set.as_ref()),
+        stateful_set(wanted, live),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// Of a StatefulSet that exists only the number of pods is the operator's to restore here: the
-/// template belongs to upgrades, and the rest cannot be changed.
-fn stateful_set(wanted: &StatefulSet, live: Option<&StatefulSet>) -> StatefulSet {
-    let Some(live) = live else { return wanted.clone() };
-    let mut set = live.clone();
-    set.metadata = wanted.metadata.clone();
-    set.status = None;
-    if let (Some(spec), Some(wanted)) = (&mut set.spec, &wanted.spec) {
-        spec.replicas = wanted.replicas;
+fn stateful_set(wanted: &Wanted, live: &Live) -> Option<Write> {
+    let (wanted, live) = (&wanted.stateful_set, live.stateful_set.as_ref());
+    let Some(live) = live else { return missing(wanted, None) };
+    if belongs_to_another(&wanted.metadata, &live.metadata) {
+        return None;
     }
-    set
+    let set = edit::edited(wanted, live)?;
+    Some(Write::Replace(target(&set, live.resource_version())?))
+}
+
+/// What an object of somebody else that has the name of one of ours says: whose it is, and what to
+/// do. One of an earlier object of our name is about to go.
+#[must_use]
+pub fn whose(key: &str, metadata: &ObjectMeta, wanted: &ObjectMeta) -> Option<String> {
+    let owner = match controller(metadata) {
+        Some(owner) if is_namesake(owner, controller(wanted)) => return None,
+        Some(owner) => format!("it belongs to {} {}", owner.kind, owner.name),
+        None => "it belongs to no object".to_owned(),
+    };
+    Some(format!(
+        "{key} is not of this object: {owner}; it is left alone: delete or rename it, or create this \
+         object anew under another name"
+    ))
+}
+
+/// The first object of somebody else that is seen to have the name of one of ours.
+#[must_use]
+pub fn taken(wanted: &Wanted, live: &Live) -> Option<String> {
+    fn of<K>(wanted: &K, live: Option<&Arc<K>>) -> Option<String>
+    where
+        K: Resource<Scope = NamespaceResourceScope> + Metadata<Ty = ObjectMeta>,
+    {
+        let (wanted, live) = (wanted.metadata(), live?.metadata());
+        let key = format!("{} {}", K::KIND, wanted.name.as_deref().unwrap_or_default());
+        belongs_to_another(wanted, live).then(|| whose(&key, live, wanted)).flatten()
+    }
+    of(&wanted.secret, live.secret.as_ref())
+        .or_else(|| of(&wanted.headless_service, live.headless_service.as_ref()))
+        .or_else(|| of(wanted.active_service.as_ref()?, live.active_service.as_ref()))
+        .or_else(|| of(&wanted.disruption_budget, live.disruption_budget.as_ref()))
+        .or_else(|| of(&wanted.stateful_set, live.stateful_set.as_ref()))
 }
 
 fn missing<K>(wanted: &K, live: Option<&Arc<K>>) -> Option<Write>
@@ -124,11 +157,17 @@ where
 
 /// Another object's, or that of a namesake that was deleted and whose things are about to go.
 fn belongs_to_another(wanted: &ObjectMeta, live: &ObjectMeta) -> bool {
-    let controller = |metadata: &ObjectMeta| {
-        let mut owners = metadata.owner_references.iter().flatten();
-        owners.find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.clone())
-    };
-    controller(live).is_some_and(|owner| Some(owner) != controller(wanted))
+    let ours = controller(wanted).map(|owner| &owner.uid);
+    controller(live).is_some_and(|owner| Some(&owner.uid) != ours)
+}
+
+fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
+    metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
+}
+
+/// The same object, or one that was deleted and had the same name.
+fn is_namesake(owner: &OwnerReference, ours: Option<&OwnerReference>) -> bool {
+    owner.kind == KIND && ours.is_some_and(|ours| ours.name == owner.name)
 }
 
 fn target<K>(wanted: &K, shown: Option<String>) -> Option<Target>
@@ -141,18 +180,4 @@ where
     value["apiVersion"] = json!(K::API_VERSION);
     value["kind"] = json!(K::KIND);
     Some(Target { object: serde_json::from_value(value).ok()?, resource, shown })
-}
-
-/// Everything that `should` says, `is` says too. Lists may have more: applying would not take away
-/// what others have added, so that writing on account of it would never end.
-fn within(should: &Value, is: &Value) -> bool {
-    match (should, is) {
-        (Value::Object(should), Value::Object(is)) => {
-            should.iter().all(|(key, value)| is.get(key).is_some_and(|is| within(value, is)))
-        }
-        (Value::Array(should), Value::Array(is)) => {
-            should.iter().all(|should| is.iter().any(|is| within(should, is)))
-        }
-        (should, is) => should == is,
-    }
 }

@@ -8,8 +8,10 @@ use crate::crd::Condition;
 use crate::decide::health::Health;
 use crate::decide::orders::REBUILD_BUDGET;
 use crate::decide::{Plan, Reason, proof};
+use crate::objects::Unapplied;
 use crate::observation::{Observation, TtContainer};
 use crate::standing::State;
+use crate::writes::Trouble;
 
 /// An active database serves, and clients are sent to it.
 pub(super) const AVAILABLE: &str = "Available";
@@ -21,6 +23,8 @@ pub(super) const MANAGED: &str = "Managed";
 const OBSERVED: &str = "Observed";
 /// The spec can be acted on.
 pub(super) const SPEC_VALID: &str = "SpecValid";
+/// The whole spec is in force.
+pub(super) const SPEC_APPLIED: &str = "SpecApplied";
 /// The owned objects are as they should be.
 pub(super) const OBJECTS_APPLIED: &str = "ObjectsApplied";
 /// The standby could not be brought back several times in a row.
@@ -86,10 +90,18 @@ fn operator(seen: &Observation, plan: &Plan) -> Vec<Say> {
     let invalid = seen.refused.as_ref().map(|problem| {
         words("InvalidSpec", &format!("{problem}; the last valid spec stays in force"))
     });
-    let trouble = seen.trouble.as_ref().map(|text| words("WriteFailed", text));
+    let trouble = seen.owned.trouble.as_ref().map(|trouble| match trouble {
+        Trouble::Failed(text) => words("WriteFailed", text),
+        Trouble::Taken(text) => words("NameTaken", text),
+    });
     vec![
         Say { kind: MANAGED, status: !hands_off && seen.desired.is_ok(), why: because(plan) },
         unless(OBSERVED, silent, ("AgentsAnswer", "the agents of all pods that run answer")),
+        unless(
+            SPEC_APPLIED,
+            invalid.clone().or_else(|| unapplied(seen)),
+            ("Applied", "the whole spec is in force"),
+        ),
         unless(SPEC_VALID, invalid, ("Valid", "the spec is acted on")),
         unless(
             OBJECTS_APPLIED,
@@ -97,6 +109,16 @@ fn operator(seen: &Observation, plan: &Plan) -> Vec<Say> {
             ("Applied", "the owned objects are as the spec wants them"),
         ),
     ]
+}
+
+/// What of the spec is not in force: what cannot be is said before what takes effect later.
+fn unapplied(seen: &Observation) -> Option<(String, String)> {
+    let all = &seen.owned.unapplied;
+    let fixed = |unapplied: &&Unapplied| matches!(unapplied, Unapplied::Fixed { .. });
+    let (fixed, later): (Vec<_>, Vec<_>) = all.iter().partition(fixed);
+    let word = if fixed.is_empty() { "PodsOutdated" } else { "CannotBeChanged" };
+    let sentences: Vec<String> = fixed.iter().chain(&later).map(ToString::to_string).collect();
+    (!sentences.is_empty()).then(|| words(word, &sentences.join("; ")))
 }
 
 fn because(plan: &Plan) -> (String, String) {

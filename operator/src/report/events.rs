@@ -126,19 +126,20 @@ fn of_conditions(
     after: &TimesTenClassicStatus,
     notes: &mut Vec<Note>,
 ) {
-    use super::conditions::{MANAGED, OBJECTS_APPLIED, REBUILD_FAILING, SPEC_VALID};
+    use super::conditions::{MANAGED, OBJECTS_APPLIED, REBUILD_FAILING, SPEC_APPLIED, SPEC_VALID};
     use super::warnings::{CLOCKS_AGREE, MEMORY_SUFFICIENT, WRITES_ACCEPTED};
     for condition in &after.conditions {
         let bad = match condition.type_.as_str() {
-            MANAGED | OBJECTS_APPLIED | SPEC_VALID | WRITES_ACCEPTED | MEMORY_SUFFICIENT
-            | CLOCKS_AGREE => condition.status == "False",
+            MANAGED | OBJECTS_APPLIED | SPEC_APPLIED | SPEC_VALID | WRITES_ACCEPTED
+            | MEMORY_SUFFICIENT | CLOCKS_AGREE => condition.status == "False",
             REBUILD_FAILING => condition.status == "True",
             _ => false,
         };
         let old = before.conditions.iter().find(|old| old.type_ == condition.type_);
         let same =
             old.is_some_and(|o| o.status == condition.status && o.reason == condition.reason);
-        if bad && !same {
+        let told = notes.iter().any(|note| note.text == condition.message);
+        if bad && !same && !told {
             notes.push(Note::warning("Error", condition.message.clone()));
         }
     }
@@ -156,7 +157,9 @@ pub fn written(write: &Write) -> Note {
     let what = write.key();
     match write {
         Write::Create { .. } => Note::normal("Create", format!("{what} created")),
-        Write::Apply { .. } => Note::normal("Change", format!("{what} changed")),
+        Write::Apply { .. } | Write::Replace { .. } => {
+            Note::normal("Change", format!("{what} changed"))
+        }
     }
 }
 

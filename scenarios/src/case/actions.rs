@@ -26,6 +26,8 @@ pub enum Step {
     Quiet(Span),
     /// Merged into the object's spec, as with `kubectl patch`.
     Patch(Map<String, Value>),
+    /// Sets labels of the object.
+    Label(BTreeMap<String, String>),
     /// Merged into the object's spec; the API server must refuse it with a message that contains
     /// the text.
     Refused(Refused),
@@ -132,6 +134,10 @@ pub struct Seen {
     /// This object exists: `service/sample`, `pod/sample-0`.
     #[serde(default)]
     pub object: Option<String>,
+    /// What is in objects, by kind and name: a part of each, where `"*"` stands for anything. The
+    /// members of a list are named by their `name`.
+    #[serde(default)]
+    pub has: BTreeMap<String, Value>,
     /// An event with this text exists.
     #[serde(default)]
     pub event: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kube::api::{DynamicObject, ListParams};
+use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
 use serde_json::Value;
@@ -78,12 +78,21 @@ pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
             wrong.push(format!("event: expected one with {event:?}, seen none"));
         }
     }
+    of_objects(world, seen, &mut wrong).await;
+    wrong
+}
+
+/// What is not as it is said of objects other than the `TimesTenClassic`.
+async fn of_objects(world: &World, seen: &Seen, wrong: &mut Vec<String>) {
+    for (name, wanted) in &seen.has {
+        let is = found(world, name).await.and_then(|object| serde_json::to_value(object).ok());
+        lacking(name, wanted, &is.unwrap_or_default(), wrong);
+    }
     if let Some(name) = &seen.object
         && !exists(world, name).await
     {
         wrong.push(format!("object: expected {name}, seen none"));
     }
-    wrong
 }
 
 /// What of `wanted` is not in `is`. `"*"` stands for anything that is there.
@@ -91,7 +100,13 @@ fn lacking(at: &str, wanted: &Value, is: &Value, wrong: &mut Vec<String>) {
     match (wanted, is) {
         (Value::Object(wanted), is) => {
             for (key, wanted) in wanted {
-                let is = is.get(key).unwrap_or(&Value::Null);
+                let named =
+                    |member: &&Value| member.get("name").and_then(Value::as_str) == Some(key);
+                let is = match is {
+                    Value::Array(members) => members.iter().find(named),
+                    is => is.get(key),
+                };
+                let is = is.unwrap_or(&Value::Null);
                 lacking(&format!("{at}.{key}"), wanted, is, wrong);
             }
         }
@@ -131,13 +146,14 @@ fn messages(status: Option<&Value>) -> Vec<&str> {
 
 /// An object such as `service/sample` exists, and is not being deleted.
 async fn exists(world: &World, name: &str) -> bool {
-    let Some((kind, name)) = name.split_once('/') else { return false };
-    let Some(api) = api(world.client(), kind) else { return false };
-    let found = api.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
-    found.iter().any(|object| {
-        object.metadata.name.as_deref() == Some(name)
-            && object.metadata.deletion_timestamp.is_none()
-    })
+    let found = found(world, name).await;
+    found.is_some_and(|object| object.metadata.deletion_timestamp.is_none())
+}
+
+/// The object of a kind and a name, such as `service/sample`.
+async fn found(world: &World, name: &str) -> Option<DynamicObject> {
+    let (kind, name) = name.split_once('/')?;
+    api(world.client(), kind)?.get_opt(name).await.ok()?
 }
 
 /// The API of a kind, by its singular in lower case.

@@ -77,6 +77,7 @@ impl<'a> Player<'a> {
         if let Some(ttspec) = ttspec.as_object() {
             self.ttspec.clone_from(ttspec);
         }
+        self.put_in_the_way(&setting.in_the_way).await?;
         self.create_object().await
     }
 
@@ -88,7 +89,7 @@ impl<'a> Player<'a> {
             "apiVersion": "timesten.oracle.com/v5",
             "kind": "TimesTenClassic",
             "metadata": {"name": OBJECT, "namespace": NAMESPACE},
-            "spec": {"ttspec": ttspec},
+            "spec": {"ttspec": ttspec, "template": self.case.world.template},
         });
         let object = self.done("write the object", serde_json::from_value(object))?;
         self.world.record.say(Who::User, "create timestenclassic/sample");
@@ -132,6 +133,7 @@ impl<'a> Player<'a> {
                 let patched = self.patch(patch).await;
                 self.done("patch the object", patched)
             }
+            Step::Label(labels) => self.label(labels).await,
             Step::Refused(refused) => match self.patch(&refused.patch).await {
                 Ok(()) => {
                     Err(self.wrong(&law, "the API server took what it should refuse", vec![]))

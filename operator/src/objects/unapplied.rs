@@ -1,0 +1,174 @@
+//! What the spec asks for and the cluster does not have, because it takes effect later or never can.
+//!
+//! Never: lists what the next writes bring about.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, Pod};
+use kube::ResourceExt;
+use serde_json::json;
+
+use super::difference::{parts, within};
+use super::{Wanted, pod};
+use crate::desired::Desired;
+
+/// The label in which Kubernetes says of which template a pod was made.
+const REVISION: &str = "controller-revision-hash";
+
+/// A part of the spec that is not in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unapplied {
+    /// These pods were made of an older template. The parts that differ.
+    OldPods(Vec<String>, Vec<String>),
+    /// It cannot be changed: the field, what is so, and what can be done.
+    Fixed {
+        /// The path of the field in the spec.
+        field: String,
+        /// What is so.
+        is: String,
+        /// What can be done.
+        cure: String,
+    },
+}
+
+impl Unapplied {
+    fn fixed(field: impl Into<String>, is: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self::Fixed { field: field.into(), is: is.into(), cure: cure.into() }
+    }
+}
+
+impl std::fmt::Display for Unapplied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::OldPods(pods, parts) => write!(
+                f,
+                "{} of the pod template: {} made before the edit; it takes effect in a pod that \
+                 is made anew: delete that of the standby, and that of the active when the pair is \
+                 Normal again",
+                parts.join(", "),
+                match pods.as_slice() {
+                    [pod] => format!("{pod} was"),
+                    pods => format!("{} were", pods.join(" and ")),
+                },
+            ),
+            Self::Fixed { field, is, cure } => write!(f, "spec.{field}: {is}; {cure}"),
+        }
+    }
+}
+
+/// All of it. `scheme` is the statement that the replication scheme was created with.
+#[must_use]
+pub fn unapplied(
+    desired: &Desired,
+    wanted: &Wanted,
+    live: Option<&StatefulSet>,
+    pods: &[&Pod],
+    scheme: Option<&str>,
+) -> Vec<Unapplied> {
+    let mut all = Vec::new();
+    if let Some(live) = live {
+        claims(&wanted.stateful_set, live, &mut all);
+        all.extend(old_pods(live, pods));
+    }
+    if scheme.is_some_and(|scheme| scheme != desired.rep_create_statement()) {
+        all.push(Unapplied::fixed(
+            "ttspec.repCreateStatement, repReturnServiceAttribute, repStoreAttribute, repPort or \
+             subscribers",
+            "the replication scheme was created with another statement, which \
+             status.repCreateStatement has",
+            "set it back; the present one is used when the scheme has to be made anew",
+        ));
+    }
+    all.extend(desired.unsupported().map(|field| {
+        let cure = "take it out; set the attributes in db.ini and bring the wallet as csWallet";
+        Unapplied::fixed(field, "this version does not act on it", cure)
+    }));
+    all
+}
+
+/// Pods that the present template did not make.
+fn old_pods(live: &StatefulSet, pods: &[&Pod]) -> Option<Unapplied> {
+    let status = live.status.as_ref()?;
+    if status.observed_generation < live.metadata.generation {
+        return None;
+    }
+    let revision = status.update_revision.as_ref()?;
+    let old = |pod: &&&Pod| pod.labels().get(REVISION).is_some_and(|label| label != revision);
+    let old: Vec<&Pod> = pods.iter().filter(old).copied().collect();
+    let first = old.first()?;
+    let template = json!(live.spec.as_ref()?.template);
+    let mut parts = parts(&template, &json!(first));
+    if parts.is_empty() {
+        // Something was taken away.
+        parts.push("a part".into());
+    }
+    Some(Unapplied::OldPods(old.iter().map(|pod| pod.name_any()).collect(), parts))
+}
+
+/// Templates of claims cannot be changed in a StatefulSet that exists.
+fn claims(wanted: &StatefulSet, live: &StatefulSet, all: &mut Vec<Unapplied>) {
+    let templates = |set: &StatefulSet| {
+        set.spec.as_ref().and_then(|s| s.volume_claim_templates.clone()).unwrap_or_default()
+    };
+    let (wanted, live) = (templates(wanted), templates(live));
+    let named = |claims: &[PersistentVolumeClaim], name: &str| {
+        claims.iter().find(|claim| claim.name_any() == name).cloned()
+    };
+    for claim in &wanted {
+        let name = claim.name_any();
+        match named(&live, &name).and_then(|claim| claim.spec) {
+            Some(is) => {
+                all.extend(
+                    claim.spec.as_ref().into_iter().flat_map(|s| claim_differs(&name, s, &is)),
+                );
+            }
+            None => all.push(Unapplied::fixed(
+                field(&name, "Size"),
+                "a volume cannot be added to pods that exist",
+                "take it out, or create another object and bring the data over",
+            )),
+        }
+    }
+    for claim in &live {
+        let name = claim.name_any();
+        if named(&wanted, &name).is_none() {
+            all.push(Unapplied::fixed(
+                field(&name, "Size"),
+                format!("the volume {name} cannot be taken from pods that exist"),
+                "set it back, or create another object and bring the data over",
+            ));
+        }
+    }
+}
+
+fn claim_differs(
+    name: &str,
+    should: &PersistentVolumeClaimSpec,
+    is: &PersistentVolumeClaimSpec,
+) -> Vec<Unapplied> {
+    let cure = "set it back, or create another object and bring the data over";
+    let mut all = Vec::new();
+    if should.storage_class_name != is.storage_class_name {
+        let class = is.storage_class_name.as_deref().unwrap_or("the default");
+        all.push(Unapplied::fixed(
+            field(name, "ClassName"),
+            format!("the class of volumes that exist ({class}) cannot be changed"),
+            cure,
+        ));
+    }
+    if should.selector != is.selector {
+        all.push(Unapplied::fixed(field(name, "Selector"), "the volumes are bound already", cure));
+    }
+    if !within(&json!(should.resources), &json!(is.resources)) {
+        all.push(Unapplied::fixed(field(name, "Size"), "volumes that exist keep their size", cure));
+    }
+    all
+}
+
+/// The field of the spec that says this of a claim.
+fn field(claim: &str, what: &str) -> String {
+    match claim {
+        pod::PERSISTENT => format!("ttspec.storage{what}"),
+        pod::LOG => format!("ttspec.logStorage{what}"),
+        other => format!("volumeClaimTemplates[{other}]"),
+    }
+}

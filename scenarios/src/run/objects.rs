@@ -1,0 +1,56 @@
+//! Objects: what users do to them beside the spec, and what others have left in the way.
+
+use std::collections::BTreeMap;
+
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use super::checks::{self, OBJECT};
+use super::steps::{Player, Result};
+use crate::timeline::Who;
+
+impl Player<'_> {
+    /// The user sets labels of the object.
+    pub(super) async fn label(&self, labels: &BTreeMap<String, String>) -> Result {
+        self.world.record.say(Who::User, format!("label timestenclassic/{OBJECT} {labels:?}"));
+        let patch = Patch::Merge(json!({"metadata": {"labels": labels}}));
+        let api = checks::objects(self.world.client());
+        let labelled = api.patch(OBJECT, &PatchParams::default(), &patch).await;
+        self.done("label the object", labelled).map(drop)
+    }
+
+    /// Somebody else has made these objects, such as `service/sample`.
+    pub(super) async fn put_in_the_way(&self, objects: &[String]) -> Result {
+        for object in objects {
+            let parts = object.split_once('/');
+            let api = parts.and_then(|(kind, _)| checks::api(self.world.client(), kind));
+            let (Some((kind, name)), Some(api)) = (parts, api) else {
+                return Err(self.wrong("scenario", "write kind/name", vec![object.clone()]));
+            };
+            let somebody = json!({"metadata": {"name": name}, "spec": spec(kind)});
+            let somebody: DynamicObject =
+                self.done("write it", serde_json::from_value(somebody))?;
+            self.done("create it", api.create(&PostParams::default(), &somebody).await)?;
+        }
+        Ok(())
+    }
+}
+
+/// The least that an object of a kind has to say.
+fn spec(kind: &str) -> Value {
+    let labels = json!({"app": "somebody"});
+    match kind {
+        "service" => json!({"selector": labels, "ports": [{"port": 80}]}),
+        "poddisruptionbudget" => json!({"minAvailable": 1, "selector": {"matchLabels": labels}}),
+        "statefulset" => json!({
+            "serviceName": "somebody",
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "c", "image": "somebody:1"}]},
+            },
+        }),
+        _ => Value::Null,
+    }
+}
