@@ -8,6 +8,7 @@ mod policy;
 mod quantity;
 mod replication;
 mod timeouts;
+mod topology;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ pub use names::{ObjectNames, Owner};
 pub use policy::{BothDownBehavior, FencingPolicy, TrappedData};
 pub use quantity::Bytes;
 pub use timeouts::Timeouts;
+pub use topology::{Replaced, Topology};
 
 use crate::crd::{Prometheus, TimesTenClassic, TtSpec};
 use quantity::{bytes, processors};
@@ -104,18 +106,6 @@ pub struct Desired {
     unsupported: Vec<&'static str>,
 }
 
-/// How the databases belong together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topology {
-    /// One replicates to the other.
-    ActiveStandbyPair,
-    /// They are independent.
-    NonReplicated {
-        /// How many.
-        replicas: i32,
-    },
-}
-
 /// A volume.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Storage {
@@ -181,7 +171,7 @@ impl Desired {
         let template: PodTemplateSpec = read("template", object.spec.template.as_ref())?;
         pod_template::check(&template)?;
         let rep_port = free_port("ttspec.repPort", tt.rep_port.unwrap_or(4444))?;
-        let topology = topology(tt)?;
+        let topology = Topology::of(tt)?;
         Ok(Self {
             rep_create_statement: replication::statement(&owner, tt, rep_port),
             unsupported: unsupported(tt),
@@ -243,7 +233,7 @@ impl Desired {
     pub const fn replicas(&self) -> i32 {
         match self.topology {
             Topology::ActiveStandbyPair => 2,
-            Topology::NonReplicated { replicas } => replicas,
+            Topology::NonReplicated { replicas, .. } => replicas,
         }
     }
 
@@ -251,30 +241,6 @@ impl Desired {
     #[must_use]
     pub fn labels(&self) -> &BTreeMap<String, String> {
         &self.owner.labels
-    }
-}
-
-fn topology(tt: &TtSpec) -> Result<Topology, SpecProblem> {
-    match tt.replication_topology.as_str() {
-        "activeStandbyPair" => Ok(Topology::ActiveStandbyPair),
-        "none" => {
-            let replicas = tt.replicas.unwrap_or(1);
-            if (1..=100).contains(&replicas) {
-                Ok(Topology::NonReplicated { replicas })
-            } else {
-                let cure = "write a number from 1 to 100";
-                Err(SpecProblem::new(
-                    "ttspec.replicas",
-                    format!("{replicas} is out of range"),
-                    cure,
-                ))
-            }
-        }
-        other => Err(SpecProblem::new(
-            "ttspec.replicationTopology",
-            format!("{other:?} is not known"),
-            "write activeStandbyPair or none",
-        )),
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Wanted {
     pub stateful_set: StatefulSet,
     /// The PodDisruptionBudget.
     pub disruption_budget: PodDisruptionBudget,
+    /// The images of pods that exist are changed by upgrades of the operator, not by edits.
+    pub upgraded: bool,
 }
 
 // There is a Secret among them.
@@ -104,6 +106,7 @@ pub fn wanted(desired: &Desired, parts: &Parts) -> Wanted {
             .then(|| active_service::build(desired)),
         stateful_set: edit::number(stateful_set::build(desired)),
         disruption_budget: disruption_budget::build(desired),
+        upgraded: desired.topology == Topology::ActiveStandbyPair,
     }
 }
 

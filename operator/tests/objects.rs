@@ -163,6 +163,14 @@ fn samples(#[case] name: &str, #[case] text: &str) {
 #[case::cpu(json!({"databaseCPURequest": "two"}), "ttspec.databaseCPURequest")]
 #[case::log_cpu(json!({"daemonLogCPURequest": "1Gi"}), "ttspec.daemonLogCPURequest")]
 #[case::fencing(json!({"fencingPolicy": "Never"}), "ttspec.fencingPolicy")]
+#[case::upgrades(
+    json!({"replicationTopology": "none", "imageUpgradeStrategy": "Later"}),
+    "ttspec.imageUpgradeStrategy"
+)]
+#[case::partition(
+    json!({"replicationTopology": "none", "rollingUpdatePartition": -1}),
+    "ttspec.rollingUpdatePartition"
+)]
 #[case::both_down(json!({"bothDownBehavior": "best"}), "ttspec.bothDownBehavior")]
 fn mistakes_name_their_field(#[case] changes: Value, #[case] field: &str) {
     let problem = Desired::of(&object(&changes)).unwrap_err();
@@ -313,6 +321,31 @@ fn an_edited_template_is_written_as_a_whole_but_for_the_image() {
     let image = &before["spec"]["template"]["spec"]["containers"][0]["image"];
     assert_eq!(&pod["containers"][0]["image"], image, "it belongs to upgrades");
     assert_eq!(&pod["initContainers"][0]["image"], image);
+}
+
+#[rstest]
+#[case(json!({}), json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}))]
+#[case(
+    json!({"rollingUpdatePartition": 2, "updateStrategy": {"rollingUpdate": {"partition": 1}}}),
+    json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}})
+)]
+#[case(
+    json!({"updateStrategy": {"rollingUpdate": {"partition": 1}}}),
+    json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}})
+)]
+#[case(json!({"updateStrategy": {"type": "OnDelete"}}), json!({"type": "OnDelete"}))]
+#[case(
+    json!({"imageUpgradeStrategy": "Manual", "rollingUpdatePartition": 2}),
+    json!({"type": "OnDelete"})
+)]
+fn who_replaces_pods_without_replication(#[case] mut changes: Value, #[case] strategy: Value) {
+    changes["replicationTopology"] = json!("none");
+    let before = built(&object(&changes));
+    changes["image"] = json!("timesten:2");
+    let writes = drift(&built(&object(&changes)), &live(&before));
+    let spec = &writes[0].object().data["spec"];
+    assert_eq!(spec["updateStrategy"], strategy);
+    assert_eq!(spec["template"]["spec"]["containers"][0]["image"], "timesten:2");
 }
 
 #[test]

@@ -89,12 +89,12 @@ pub fn drift(wanted: &Wanted, live: &Live) -> Vec<Write> {
 }
 
 fn stateful_set(wanted: &Wanted, live: &Live) -> Option<Write> {
-    let (wanted, live) = (&wanted.stateful_set, live.stateful_set.as_ref());
-    let Some(live) = live else { return missing(wanted, None) };
+    let (upgraded, wanted) = (wanted.upgraded, &wanted.stateful_set);
+    let Some(live) = live.stateful_set.as_ref() else { return missing(wanted, None) };
     if belongs_to_another(&wanted.metadata, &live.metadata) {
         return None;
     }
-    let set = edit::edited(wanted, live)?;
+    let set = edit::edited(wanted, live, upgraded)?;
     Some(Write::Replace(target(&set, live.resource_version())?))
 }
 

@@ -23,12 +23,16 @@ pub(super) fn number(mut set: StatefulSet) -> StatefulSet {
     set
 }
 
-/// The set as it has to be written; nothing if it is as it should be.
-pub(super) fn edited(wanted: &StatefulSet, live: &StatefulSet) -> Option<StatefulSet> {
+/// The set as it has to be written; nothing if it is as it should be. `upgraded`: the images of
+/// pods that exist belong to upgrades by the operator.
+pub(super) fn edited(
+    wanted: &StatefulSet,
+    live: &StatefulSet,
+    upgraded: bool,
+) -> Option<StatefulSet> {
     let (should, is) = (wanted.spec.as_ref()?, live.spec.as_ref()?);
-    let replaced_by_us = should.update_strategy.as_ref()?.type_.as_deref() == Some("OnDelete");
     let mut template = should.template.clone();
-    if replaced_by_us {
+    if upgraded {
         keep_images(&mut template, &is.template);
     }
     // Pods would mount volumes that they have not, or lose one that a database is on.

@@ -1,6 +1,8 @@
 //! The StatefulSet of the database pods.
 
-use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
+use k8s_openapi::api::apps::v1::{
+    RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy,
+};
 use k8s_openapi::api::core::v1::{
     PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements,
 };
@@ -8,18 +10,13 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use super::{metadata, pod};
-use crate::desired::{Desired, Storage, Topology};
+use crate::desired::{Desired, Replaced, Storage, Topology};
 use crate::labels;
 
 /// Builds it.
 pub(super) fn build(desired: &Desired) -> StatefulSet {
     let mut metadata = metadata(desired, &desired.object_names().stateful_set);
     metadata.annotations = Some(labels::annotations(&desired.owner));
-    // A pair's pods are replaced by the operator, one after the other; others by Kubernetes.
-    let strategy = match desired.topology {
-        Topology::ActiveStandbyPair => "OnDelete",
-        Topology::NonReplicated { .. } => "RollingUpdate",
-    };
     let mut claims = desired.claims.clone();
     claims.push(claim(pod::PERSISTENT, &desired.storage));
     claims.extend(desired.log_storage.as_ref().map(|storage| claim(pod::LOG, storage)));
@@ -29,10 +26,7 @@ pub(super) fn build(desired: &Desired) -> StatefulSet {
             service_name: Some(desired.object_names().headless_service),
             replicas: Some(desired.replicas()),
             pod_management_policy: Some("Parallel".into()),
-            update_strategy: Some(StatefulSetUpdateStrategy {
-                type_: Some(strategy.into()),
-                ..StatefulSetUpdateStrategy::default()
-            }),
+            update_strategy: Some(strategy(desired.topology)),
             selector: LabelSelector {
                 match_labels: Some(labels::selector(&desired.owner)),
                 ..LabelSelector::default()
@@ -42,6 +36,23 @@ pub(super) fn build(desired: &Desired) -> StatefulSet {
             ..StatefulSetSpec::default()
         }),
         ..StatefulSet::default()
+    }
+}
+
+/// A pair's pods are replaced by the operator, one after the other; others by Kubernetes or by hand.
+fn strategy(topology: Topology) -> StatefulSetUpdateStrategy {
+    let partition = match topology {
+        Topology::ActiveStandbyPair
+        | Topology::NonReplicated { replaced: Replaced::ByHand, .. } => None,
+        Topology::NonReplicated { replaced: Replaced::DownTo(ordinal), .. } => Some(ordinal),
+    };
+    let kind = if partition.is_some() { "RollingUpdate" } else { "OnDelete" };
+    StatefulSetUpdateStrategy {
+        type_: Some(kind.into()),
+        rolling_update: partition.map(|ordinal| RollingUpdateStatefulSetStrategy {
+            partition: Some(ordinal),
+            ..RollingUpdateStatefulSetStrategy::default()
+        }),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::difference::{parts, within};
 use super::{Wanted, pod};
-use crate::desired::Desired;
+use crate::desired::{Desired, Replaced, Topology};
 
 /// The label in which Kubernetes says of which template a pod was made.
 const REVISION: &str = "controller-revision-hash";
@@ -17,8 +17,8 @@ const REVISION: &str = "controller-revision-hash";
 /// A part of the spec that is not in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unapplied {
-    /// These pods were made of an older template. The parts that differ.
-    OldPods(Vec<String>, Vec<String>),
+    /// These pods were made of an older template. The parts that differ, and what brings them in.
+    OldPods(Vec<String>, Vec<String>, String),
     /// It cannot be changed: the field, what is so, and what can be done.
     Fixed {
         /// The path of the field in the spec.
@@ -39,11 +39,9 @@ impl Unapplied {
 impl std::fmt::Display for Unapplied {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::OldPods(pods, parts) => write!(
+            Self::OldPods(pods, parts, cure) => write!(
                 f,
-                "{} of the pod template: {} made before the edit; it takes effect in a pod that \
-                 is made anew: delete that of the standby, and that of the active when the pair is \
-                 Normal again",
+                "{} of the pod template: {} made before the edit; {cure}",
                 parts.join(", "),
                 match pods.as_slice() {
                     [pod] => format!("{pod} was"),
@@ -67,7 +65,7 @@ pub fn unapplied(
     let mut all = Vec::new();
     if let Some(live) = live {
         claims(&wanted.stateful_set, live, &mut all);
-        all.extend(old_pods(live, pods));
+        all.extend(old_pods(live, pods, desired.topology));
     }
     if scheme.is_some_and(|scheme| scheme != desired.rep_create_statement()) {
         all.push(Unapplied::fixed(
@@ -86,7 +84,7 @@ pub fn unapplied(
 }
 
 /// Pods that the present template did not make.
-fn old_pods(live: &StatefulSet, pods: &[&Pod]) -> Option<Unapplied> {
+fn old_pods(live: &StatefulSet, pods: &[&Pod], topology: Topology) -> Option<Unapplied> {
     let status = live.status.as_ref()?;
     if status.observed_generation < live.metadata.generation {
         return None;
@@ -101,7 +99,27 @@ fn old_pods(live: &StatefulSet, pods: &[&Pod]) -> Option<Unapplied> {
         // Something was taken away.
         parts.push("a part".into());
     }
-    Some(Unapplied::OldPods(old.iter().map(|pod| pod.name_any()).collect(), parts))
+    let names = old.iter().map(|pod| pod.name_any()).collect();
+    Some(Unapplied::OldPods(names, parts, cure(topology)))
+}
+
+/// What brings an edit of the template into pods that exist.
+fn cure(topology: Topology) -> String {
+    match topology {
+        Topology::ActiveStandbyPair => "it takes effect in a pod that is made anew: delete that \
+            of the standby, and that of the active when the pair is Normal again"
+            .into(),
+        Topology::NonReplicated { replaced: Replaced::ByHand, .. } => "it takes effect in a pod \
+            that is made anew: delete one, and the next when the first is ready again"
+            .into(),
+        Topology::NonReplicated { replaced: Replaced::DownTo(0), .. } => "Kubernetes replaces one \
+            after the other from the highest ordinal down, each when the one before is ready"
+            .into(),
+        Topology::NonReplicated { replaced: Replaced::DownTo(ordinal), .. } => format!(
+            "Kubernetes replaces those from ordinal {ordinal} on; for the others lower \
+             spec.ttspec.rollingUpdatePartition"
+        ),
+    }
 }
 
 /// Templates of claims cannot be changed in a StatefulSet that exists.

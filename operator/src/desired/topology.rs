@@ -1,0 +1,85 @@
+//! How the databases belong together, and who replaces the pods of those that do not.
+
+use super::SpecProblem;
+use crate::crd::TtSpec;
+
+/// How the databases belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// One replicates to the other. The operator replaces their pods.
+    ActiveStandbyPair,
+    /// They are independent.
+    NonReplicated {
+        /// How many.
+        replicas: i32,
+        /// Who replaces their pods when the template changes.
+        replaced: Replaced,
+    },
+}
+
+/// Who replaces the pods of databases without replication when their template changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// The StatefulSet, one after the other from the highest ordinal down to this one.
+    DownTo(i32),
+    /// The user, who deletes them.
+    ByHand,
+}
+
+impl Topology {
+    /// That of the spec.
+    pub(super) fn of(tt: &TtSpec) -> Result<Self, SpecProblem> {
+        match tt.replication_topology.as_str() {
+            "activeStandbyPair" => Ok(Self::ActiveStandbyPair),
+            "none" => {
+                let replicas = tt.replicas.unwrap_or(1);
+                if !(1..=100).contains(&replicas) {
+                    let problem = format!("{replicas} is out of range");
+                    let cure = "write a number from 1 to 100";
+                    return Err(SpecProblem::new("ttspec.replicas", problem, cure));
+                }
+                Ok(Self::NonReplicated { replicas, replaced: replaced(tt)? })
+            }
+            other => Err(SpecProblem::new(
+                "ttspec.replicationTopology",
+                format!("{other:?} is not known"),
+                "write activeStandbyPair or none",
+            )),
+        }
+    }
+}
+
+/// `imageUpgradeStrategy: Manual` or `updateStrategy.type: OnDelete` leave it to the user, who is
+/// then not held up by a partition either.
+fn replaced(tt: &TtSpec) -> Result<Replaced, SpecProblem> {
+    let manual = match tt.image_upgrade_strategy.as_deref() {
+        None | Some("Auto") => false,
+        Some("Manual") => true,
+        Some(other) => {
+            let problem = format!("{other:?} is not known");
+            let cure = "write Auto or Manual";
+            return Err(SpecProblem::new("ttspec.imageUpgradeStrategy", problem, cure));
+        }
+    };
+    let strategy = tt.update_strategy.as_ref();
+    let on_delete = match strategy.map(|strategy| strategy.type_.as_str()) {
+        None | Some("RollingUpdate") => false,
+        Some("OnDelete") => true,
+        Some(other) => {
+            let problem = format!("{other:?} is not known");
+            let cure = "write RollingUpdate or OnDelete";
+            return Err(SpecProblem::new("ttspec.updateStrategy.type", problem, cure));
+        }
+    };
+    if manual || on_delete {
+        return Ok(Replaced::ByHand);
+    }
+    let alias = strategy.and_then(|strategy| strategy.rolling_update.as_ref()?.partition);
+    let partition = tt.rolling_update_partition.or(alias).unwrap_or(0);
+    if partition < 0 {
+        let problem = format!("{partition} is out of range");
+        let cure = "write the lowest ordinal that is to be upgraded, 0 for all";
+        return Err(SpecProblem::new("ttspec.rollingUpdatePartition", problem, cure));
+    }
+    Ok(Replaced::DownTo(partition))
+}
