@@ -64,9 +64,8 @@ impl Operator {
         let mut rest = plan.interval;
         for ordinal in Ordinal::ALL {
             let member = &sight.seen.members[ordinal];
-            let task = sight.seen.standing.task.as_ref().filter(|task| task.member == ordinal);
-            let task = task.and_then(|task| TaskId::from_status(&task.id));
-            rest = rest.min(self.watch(sight, member, task, (plan.ask[ordinal], plan.interval)));
+            let task = sight.seen.standing.task_of(ordinal).and_then(TaskId::from_status);
+            rest = rest.min(self.watch(sight, member, task, plan.ask[ordinal], plan.interval));
         }
         if recorded { Ok(Acted::Again) } else { Ok(Acted::Rest(rest.max(SHORTEST_REST))) }
     }
@@ -241,7 +240,8 @@ impl Operator {
         sight: &Sight,
         member: &Member,
         task: Option<TaskId>,
-        (urgent, interval): (bool, Duration),
+        urgent: bool,
+        interval: Duration,
     ) -> Duration {
         // An agent that refuses connections answers at once: asking it without pause would spin.
         let interval = match urgent {

@@ -45,6 +45,24 @@ impl SpecProblem {
     }
 }
 
+/// Which of two words is written; the first is meant where none is. An unknown one is refused: to
+/// guess could be the less cautious choice.
+fn choice<T>(
+    field: &str,
+    written: Option<&str>,
+    [(first, by_default), (second, other)]: [(&str, T); 2],
+) -> Result<T, SpecProblem> {
+    match written {
+        None => Ok(by_default),
+        Some(word) if word == first => Ok(by_default),
+        Some(word) if word == second => Ok(other),
+        Some(word) => {
+            let problem = format!("{word:?} is not known");
+            Err(SpecProblem::new(field, problem, format!("write {first} or {second}")))
+        }
+    }
+}
+
 /// The spec, believed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {

@@ -91,8 +91,7 @@ impl Operator {
             None => Owned { trouble: guard.writes.trouble.clone(), ..Owned::default() },
         };
         let members = Both::each(|ordinal| {
-            let task = standing.task.as_ref().filter(|task| task.member == ordinal);
-            let task = task.map(|task| task.id.as_str());
+            let task = standing.task_of(ordinal);
             self.member(&mut guard, names(ordinal), pods[ordinal].as_deref(), &uid, task)
         });
         let seen = Observation {

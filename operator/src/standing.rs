@@ -172,6 +172,13 @@ impl Standing {
         }
     }
 
+    /// The id of the task that was recorded for a member.
+    #[must_use]
+    pub fn task_of(&self, member: Ordinal) -> Option<&str> {
+        let task = self.task.as_ref().filter(|task| task.member == member)?;
+        Some(&task.id)
+    }
+
     /// The member that is, or is to be, the standby.
     #[must_use]
     pub const fn standby(&self) -> Ordinal {

@@ -1,6 +1,6 @@
 //! What the user wants done where safety and availability pull apart.
 
-use super::SpecProblem;
+use super::{SpecProblem, choice};
 use crate::crd::TtSpec;
 
 /// When an active that cannot be asked may be replaced.
@@ -30,38 +30,21 @@ pub enum BothDownBehavior {
     Manual,
 }
 
-/// That of the spec. An unknown word is refused: the default would be the less cautious one.
+/// That of the spec.
 pub(super) fn fencing(tt: &TtSpec) -> Result<FencingPolicy, SpecProblem> {
-    match tt.fencing_policy.as_deref() {
-        None | Some("RouteFenced") => Ok(FencingPolicy::RouteFenced),
-        Some("Confirmed") => Ok(FencingPolicy::Confirmed),
-        Some(other) => {
-            let problem = format!("{other:?} is not known");
-            Err(SpecProblem::new("ttspec.fencingPolicy", problem, "write RouteFenced or Confirmed"))
-        }
-    }
+    use FencingPolicy::{Confirmed, RouteFenced};
+    let choices = [("RouteFenced", RouteFenced), ("Confirmed", Confirmed)];
+    choice("ttspec.fencingPolicy", tt.fencing_policy.as_deref(), choices)
 }
 
 /// That of the spec.
 pub(super) fn trapped(tt: &TtSpec) -> Result<TrappedData, SpecProblem> {
-    match tt.trapped_data.as_deref() {
-        None | Some("Keep") => Ok(TrappedData::Keep),
-        Some("Discard") => Ok(TrappedData::Discard),
-        Some(other) => {
-            let problem = format!("{other:?} is not known");
-            Err(SpecProblem::new("ttspec.trappedData", problem, "write Keep or Discard"))
-        }
-    }
+    let choices = [("Keep", TrappedData::Keep), ("Discard", TrappedData::Discard)];
+    choice("ttspec.trappedData", tt.trapped_data.as_deref(), choices)
 }
 
 /// That of the spec.
 pub(super) fn both_down(tt: &TtSpec) -> Result<BothDownBehavior, SpecProblem> {
-    match tt.both_down_behavior.as_deref() {
-        None | Some("Best") => Ok(BothDownBehavior::Best),
-        Some("Manual") => Ok(BothDownBehavior::Manual),
-        Some(other) => {
-            let problem = format!("{other:?} is not known");
-            Err(SpecProblem::new("ttspec.bothDownBehavior", problem, "write Best or Manual"))
-        }
-    }
+    let choices = [("Best", BothDownBehavior::Best), ("Manual", BothDownBehavior::Manual)];
+    choice("ttspec.bothDownBehavior", tt.both_down_behavior.as_deref(), choices)
 }

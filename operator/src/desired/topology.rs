@@ -1,6 +1,6 @@
 //! How the databases belong together, and who replaces the pods of those that do not.
 
-use super::SpecProblem;
+use super::{SpecProblem, choice};
 use crate::crd::TtSpec;
 
 /// How the databases belong together.
@@ -29,48 +29,30 @@ pub enum Replaced {
 impl Topology {
     /// That of the spec.
     pub(super) fn of(tt: &TtSpec) -> Result<Self, SpecProblem> {
-        match tt.replication_topology.as_str() {
-            "activeStandbyPair" => Ok(Self::ActiveStandbyPair),
-            "none" => {
-                let replicas = tt.replicas.unwrap_or(1);
-                if !(1..=100).contains(&replicas) {
-                    let problem = format!("{replicas} is out of range");
-                    let cure = "write a number from 1 to 100";
-                    return Err(SpecProblem::new("ttspec.replicas", problem, cure));
-                }
-                Ok(Self::NonReplicated { replicas, replaced: replaced(tt)? })
-            }
-            other => Err(SpecProblem::new(
-                "ttspec.replicationTopology",
-                format!("{other:?} is not known"),
-                "write activeStandbyPair or none",
-            )),
+        let choices = [("activeStandbyPair", true), ("none", false)];
+        let word = Some(tt.replication_topology.as_str());
+        if choice("ttspec.replicationTopology", word, choices)? {
+            return Ok(Self::ActiveStandbyPair);
         }
+        let replicas = tt.replicas.unwrap_or(1);
+        if !(1..=100).contains(&replicas) {
+            let problem = format!("{replicas} is out of range");
+            let cure = "write a number from 1 to 100";
+            return Err(SpecProblem::new("ttspec.replicas", problem, cure));
+        }
+        Ok(Self::NonReplicated { replicas, replaced: replaced(tt)? })
     }
 }
 
 /// `imageUpgradeStrategy: Manual` or `updateStrategy.type: OnDelete` leave it to the user, who is
 /// then not held up by a partition either.
 fn replaced(tt: &TtSpec) -> Result<Replaced, SpecProblem> {
-    let manual = match tt.image_upgrade_strategy.as_deref() {
-        None | Some("Auto") => false,
-        Some("Manual") => true,
-        Some(other) => {
-            let problem = format!("{other:?} is not known");
-            let cure = "write Auto or Manual";
-            return Err(SpecProblem::new("ttspec.imageUpgradeStrategy", problem, cure));
-        }
-    };
+    let word = tt.image_upgrade_strategy.as_deref();
+    let manual = choice("ttspec.imageUpgradeStrategy", word, [("Auto", false), ("Manual", true)])?;
     let strategy = tt.update_strategy.as_ref();
-    let on_delete = match strategy.map(|strategy| strategy.type_.as_str()) {
-        None | Some("RollingUpdate") => false,
-        Some("OnDelete") => true,
-        Some(other) => {
-            let problem = format!("{other:?} is not known");
-            let cure = "write RollingUpdate or OnDelete";
-            return Err(SpecProblem::new("ttspec.updateStrategy.type", problem, cure));
-        }
-    };
+    let word = strategy.map(|strategy| strategy.type_.as_str());
+    let choices = [("RollingUpdate", false), ("OnDelete", true)];
+    let on_delete = choice("ttspec.updateStrategy.type", word, choices)?;
     if manual || on_delete {
         return Ok(Replaced::ByHand);
     }

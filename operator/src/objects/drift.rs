@@ -89,12 +89,12 @@ pub fn drift(wanted: &Wanted, live: &Live) -> Vec<Write> {
 }
 
 fn stateful_set(wanted: &Wanted, live: &Live) -> Option<Write> {
-    let (upgraded, wanted) = (wanted.upgraded, &wanted.stateful_set);
-    let Some(live) = live.stateful_set.as_ref() else { return missing(wanted, None) };
-    if belongs_to_another(&wanted.metadata, &live.metadata) {
+    let set = &wanted.stateful_set;
+    let Some(live) = live.stateful_set.as_ref() else { return missing(set, None) };
+    if belongs_to_another(&set.metadata, &live.metadata) {
         return None;
     }
-    let set = edit::edited(wanted, live, upgraded)?;
+    let set = edit::edited(wanted, live)?;
     Some(Write::Replace(target(&set, live.resource_version())?))
 }
 

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
 use kube::ResourceExt;
 use serde_json::json;
 
+use super::Wanted;
 use super::difference::within;
 
 /// Annotation of a StatefulSet: a number made of the template that was asked for. What an edit of the
@@ -23,13 +24,9 @@ pub(super) fn number(mut set: StatefulSet) -> StatefulSet {
     set
 }
 
-/// The set as it has to be written; nothing if it is as it should be. `upgraded`: the images of
-/// pods that exist belong to upgrades by the operator.
-pub(super) fn edited(
-    wanted: &StatefulSet,
-    live: &StatefulSet,
-    upgraded: bool,
-) -> Option<StatefulSet> {
+/// The set as it has to be written; nothing if it is as it should be.
+pub(super) fn edited(wanted: &Wanted, live: &StatefulSet) -> Option<StatefulSet> {
+    let (upgraded, wanted) = (wanted.upgraded, &wanted.stateful_set);
     let (should, is) = (wanted.spec.as_ref()?, live.spec.as_ref()?);
     let mut template = should.template.clone();
     if upgraded {
