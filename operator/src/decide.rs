@@ -69,7 +69,8 @@ pub fn decide(seen: &Observation) -> Plan {
     };
     if desired.topology != Topology::ActiveStandbyPair {
         let plan = Plan::idle(seen, Reason::UnmanagedTopology);
-        return Plan { writes: seen.owned.drift.clone(), ..plan };
+        let interval = desired.timeouts.polling;
+        return Plan { writes: seen.owned.drift.clone(), interval, ..plan };
     }
     manage(seen, desired)
 }
