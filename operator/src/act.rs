@@ -217,11 +217,10 @@ impl Operator {
             self.tell(sight, &report::order_failed(&post.name, verb, error));
         }
         let asked = Instant::now();
-        let answer = match verb.limit() {
-            Some(_) => None,
-            None => {
-                Some(observe::answer(self.agent.status(endpoint).await, &endpoint.object.db_name))
-            }
+        let answer = if verb.is_marker() {
+            None
+        } else {
+            Some(observe::answer(self.agent.status(endpoint).await, &endpoint.object.db_name))
         };
         let now = Instant::now();
         sight.link(post, |link| {

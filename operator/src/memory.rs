@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::agent::{AgentError, Facts, TaskReport, Verb};
+use crate::agent::{AgentError, Facts, TaskReport, Urgency, Verb};
 use crate::crd::TimesTenClassic;
 use crate::credentials::Credentials;
 use crate::desired::{Desired, SpecProblem};
 use crate::direct::Reads;
 use crate::objects::{Versions, Wanted, Write};
-use crate::observation::{Agent, Doing, Failure, Heard, Markers, Role, Silence, Task};
+use crate::observation::{Agent, Doing, Failure, Heard, Markers, Quiet, Role, Silence, Task};
 use crate::since::Since;
 use crate::standing::{Incarnation, Intent, Standing, State};
 use crate::writes::Writes;
@@ -147,6 +147,7 @@ pub struct Link {
     doing: Option<(Verb, Instant)>,
     failures: Vec<Failed>,
     markers: Markers,
+    quiet: (Quiet, Instant),
     task: (String, Task),
     label: Option<Written>,
     guarded: bool,
@@ -196,6 +197,7 @@ impl Link {
             doing: None,
             failures: Vec::new(),
             markers: Markers::default(),
+            quiet: (Quiet::No, now),
             task: (String::new(), Task::NotAsked),
             label: None,
             guarded: false,
@@ -296,7 +298,7 @@ impl Link {
     /// The order has come to its end; what the agent says is worth knowing from `now` on.
     pub fn done(&mut self, verb: &Verb, result: &Result<(), AgentError>, now: Instant) {
         self.doing = None;
-        if verb.limit().is_none() {
+        if !verb.is_marker() {
             self.fresh_from = now;
         }
         match result {
@@ -307,6 +309,14 @@ impl Link {
                     Verb::ClearActive => self.markers.active = Some(false),
                     Verb::SetReadiness => self.markers.ready = Some(true),
                     Verb::ClearReadiness => self.markers.ready = Some(false),
+                    Verb::OpenDb | Verb::CloseDb => self.quiet = (Quiet::No, now),
+                    Verb::ForceDisconnect { urgency: Urgency::Transactional } => {
+                        self.quiet = (Quiet::Asked(Duration::ZERO), now);
+                    }
+                    Verb::ForceDisconnect { urgency: Urgency::Immediate } => {
+                        self.quiet = (Quiet::Ended, now);
+                    }
+                    Verb::RepAdminWait { .. } => self.quiet = (Quiet::Drained, now),
                     _ => {}
                 }
             }
@@ -414,6 +424,15 @@ impl Link {
     pub fn broken(&mut self) {
         self.guarded = false;
         self.asked = None;
+    }
+
+    /// How far its database is at rest.
+    #[must_use]
+    pub fn quiet(&self, now: Instant) -> Quiet {
+        match self.quiet {
+            (Quiet::Asked(_), at) => Quiet::Asked(now - at),
+            (quiet, _) => quiet,
+        }
     }
 
     /// The marker files that are known.
