@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::agent::{Agent, AgentError, Call, Endpoint, Roles, TaskId, Verb};
 use crate::cluster::{Cluster, ClusterError};
+use crate::crd::TimesTenClassicStatus;
 use crate::decide::{Order, Plan};
 use crate::memory::Link;
 use crate::objects::{self, Write};
@@ -33,6 +34,9 @@ const HURRIED: Duration = Duration::from_millis(100);
 /// What must be left of the lease when something irreversible is ordered: the next leader must not
 /// have begun when it reaches the agent.
 const LEAD: Duration = Duration::from_secs(3);
+
+/// How long what another operator wrote stands.
+const RESPECT: Duration = Duration::from_secs(2);
 
 /// What a pass does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +82,7 @@ impl Operator {
             return Ok(false);
         }
         tracing::debug!(object = %sight.key, before = ?report::essence(&before), after = ?report::essence(&after), "differs");
+        self.respect(sight, &before)?;
         let written = self.cluster.record(&sight.object, &after).await?;
         let version = written.resource_version();
         tracing::info!(
@@ -87,12 +92,26 @@ impl Operator {
         let now = Instant::now();
         sight.memory(|memory| {
             memory.written = Some(Arc::new(written));
+            memory.wrote = true;
             memory.note(&plan.standing, now);
         });
         for note in report::events(&before, &after, &sight.seen) {
             self.tell(sight, &note);
         }
         Ok(true)
+    }
+
+    /// What another operator wrote stands for a while before it is written over.
+    fn respect(&self, sight: &Sight, before: &TimesTenClassicStatus) -> Result<(), ClusterError> {
+        let other = before.last_reconciling_operator.as_ref();
+        let other = other.filter(|name| **name != self.identity.instance);
+        let version = other.and_then(|_| sight.object.resource_version());
+        match (other, sight.memory(|memory| memory.rival(version, Instant::now()))) {
+            (Some(other), Some(stood)) if stood < RESPECT => {
+                Err(ClusterError::Rival(other.clone()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes owned objects and role labels; trouble with one of them stops nothing else (I9).
@@ -106,7 +125,13 @@ impl Operator {
                     self.tell(sight, &report::written(write));
                 }
                 // Somebody was faster, and the watch will show it; or the name is somebody else's.
-                Err(ClusterError::Outdated) => self.look_in_the_way(sight, write, now).await,
+                Err(ClusterError::Outdated) => {
+                    if write.makes_credentials() {
+                        // The Secret that is there counts, not the one that was to be made.
+                        sight.memory(|memory| memory.credentials = None);
+                    }
+                    self.look_in_the_way(sight, write, now).await;
+                }
                 Err(error) => trouble = Some(format!("{}: {error}", write.key())),
             }
         }

@@ -37,7 +37,12 @@ pub struct Memory {
     pub writes: Writes,
     /// The owned objects, as they were last compared with the spec.
     pub compared: Option<Compared>,
-    state: Since<(State, i64)>,
+    /// This process has written the status.
+    pub wrote: bool,
+    /// The version that another operator wrote over ours.
+    rival: Since<Option<String>>,
+    /// State, term, and whether a copy is under way: what follows a copy has its own time.
+    state: Since<(State, i64, bool)>,
     intent: Since<Option<Intent>>,
     task: Since<Option<String>>,
     rebuilds: Since<u32>,
@@ -75,7 +80,9 @@ impl Memory {
             locked_out: None,
             writes: Writes::default(),
             compared: None,
-            state: Since::new((State::Initializing, i64::MIN), now),
+            wrote: false,
+            rival: Since::new(None, now),
+            state: Since::new((State::Initializing, i64::MIN, false), now),
             intent: Since::new(None, now),
             task: Since::new(None, now),
             rebuilds: Since::new(0, now),
@@ -103,13 +110,20 @@ impl Memory {
 
     /// Notes what the status says, and since when this process knows it.
     pub fn note(&mut self, standing: &Standing, now: Instant) {
-        self.state.note((standing.state, standing.term), now);
+        self.state.note((standing.state, standing.term, standing.task.is_some()), now);
         self.intent.note(standing.intent.clone(), now);
         self.task.note(standing.task.as_ref().map(|task| task.id.clone()), now);
         self.rebuilds.note(standing.rebuild_failures, now);
     }
 
-    /// How long the object is known to be in its state.
+    /// For how long another operator's word has stood, if `version` of the object is one; `None` as
+    /// long as this process has written nothing, for then the other was the leader before it.
+    pub fn rival(&mut self, version: Option<String>, now: Instant) -> Option<Duration> {
+        self.rival.note(version.filter(|_| self.wrote), now);
+        self.rival.known().as_ref().map(|_| self.rival.age(now))
+    }
+
+    /// How long the object is known to be in its state, since the last copy began or ended in it.
     #[must_use]
     pub fn in_state(&self, now: Instant) -> Duration {
         self.state.age(now)
