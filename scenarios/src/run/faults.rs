@@ -11,7 +11,6 @@ use kube::Api;
 use kube::api::DeleteParams;
 use serde_json::Value;
 
-use super::checks::OBJECT;
 use super::steps::{Player, Result, WITHIN};
 use crate::case::{
     AgentFault, AgentMisbehaves, ApiFault, ApiMisbehaves, Crash, CrashPoint, Link, Member, Seen,
@@ -95,12 +94,16 @@ impl Player<'_> {
             Step::Api(misbehaves) => self.api(law, misbehaves),
             Step::Cut(link) => self.cut(link),
             Step::CrashOperator(crash) => self.crash(law, crash).await,
+            Step::IsolateOperator(span) => {
+                self.isolate_operator(*span).await;
+                Ok(())
+            }
             Step::RestoreNodes(_) => {
                 self.restore_nodes().await;
                 Ok(())
             }
             Step::AgentsBehave(_) => {
-                self.agents_behave();
+                self.world.fleet.behave();
                 Ok(())
             }
             Step::ApiBehaves(_) => {
@@ -145,13 +148,6 @@ impl Player<'_> {
             script.clear(id);
         });
         Ok(())
-    }
-
-    pub(super) fn agents_behave(&self) {
-        for ordinal in 0..2 {
-            let host = format!("{OBJECT}-{ordinal}.{OBJECT}.{NAMESPACE}.svc.cluster.local");
-            self.world.fleet.script(&host).clear_all();
-        }
     }
 
     fn api(&self, law: &str, misbehaves: &ApiMisbehaves) -> Result {
@@ -232,10 +228,7 @@ impl Player<'_> {
 
     pub(super) fn mend_cuts(&self) {
         self.world.network.mend_all();
-        let hosts = [0, 1].map(|n| format!("{OBJECT}-{n}.{OBJECT}.{NAMESPACE}.svc.cluster.local"));
-        for from in &hosts {
-            hosts.iter().for_each(|to| self.world.fleet.links().heal(from, to));
-        }
+        self.world.fleet.links().heal_all();
     }
 
     pub(super) async fn restore_nodes(&self) {
@@ -273,12 +266,20 @@ impl Player<'_> {
                 return Err(self.wrong(law, "the operator did not write so often", vec![]));
             }
         }
-        self.say("the operator is killed".into());
-        self.world.stop_operator().await;
+        let leader = self.world.operators.leader().await;
+        self.say(format!("{leader} is killed"));
+        self.world.operators.kill(&leader).await;
         tokio::time::sleep(crash.down.map_or(DOWN, |Span(down)| down)).await;
-        self.say("a new operator starts".into());
-        self.world.start_operator();
+        self.say(format!("{leader} starts again"));
+        self.world.operators.start();
         Ok(())
+    }
+
+    async fn isolate_operator(&self, span: Span) {
+        let leader = self.world.operators.leader().await;
+        self.say(format!("{leader} is cut off from everything"));
+        self.world.operators.isolate(&leader, true);
+        self.later(Some(span), move |world| world.operators.isolate(&leader, false));
     }
 }
 

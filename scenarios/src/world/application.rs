@@ -7,6 +7,7 @@ use std::time::Duration;
 use fake_agent::{App, Fleet};
 use tokio::time::Instant;
 
+use super::OBJECT;
 use super::routes::Routes;
 
 /// What the application has gone through.
@@ -40,7 +41,7 @@ impl Application {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let Some(host) = routes.active() else {
+            let Some(host) = routes.active(OBJECT) else {
                 self.with(|state| state.serves = false);
                 continue;
             };

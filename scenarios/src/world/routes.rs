@@ -46,10 +46,11 @@ impl Routes {
         slices.values().flatten().cloned().collect()
     }
 
-    /// The host that a client is sent to.
+    /// The host that a client of an object is sent to.
     #[must_use]
-    pub fn active(&self) -> Option<String> {
-        self.all().into_iter().next()
+    pub fn active(&self, object: &str) -> Option<String> {
+        let of_it = |host: &String| host.split('.').nth(1) == Some(object);
+        self.all().into_iter().find(of_it)
     }
 }
 
