@@ -33,6 +33,17 @@ pub enum Sight {
     Destroyed(CopyReport, Vec<CopyReport>),
     /// The object's state.
     State(String),
+    /// A pod is told something dangerous, while this intent was on record.
+    Ordered {
+        /// Which pod.
+        pod: String,
+        /// What it is told.
+        verb: String,
+        /// The verb and the pod in the object's `status.intent`.
+        intent: Option<(String, String)>,
+        /// The object's state.
+        state: String,
+    },
     /// The operator said something.
     Event {
         /// About which object.
@@ -54,6 +65,9 @@ pub struct Oracles {
     pub violation: Option<Violation>,
 }
 
+/// The verbs that nobody may send whose intent is not on record (I7).
+pub const DANGEROUS: [&str; 4] = ["createDb", "repStateSetActive", "destroyDb", "repDuplicate"];
+
 /// Two equal events within this time are one too many.
 const SAME_NOTE: Duration = Duration::from_millis(100);
 
@@ -70,6 +84,9 @@ impl Oracles {
             }
             Sight::Destroyed(copy, others) => self.destroyed(at, &copy, &others),
             Sight::State(word) => self.state(at, &word),
+            Sight::Ordered { pod, verb, intent, state } => {
+                self.ordered(at, &pod, &verb, intent.as_ref(), &state);
+            }
             Sight::Event { of, reason, note } => self.event(at, of, reason, note),
         }
         self.one_active(at);
@@ -98,6 +115,27 @@ impl Oracles {
                 .chain([format!("destroyed: {} at position {}", copy.volume, copy.position)])
                 .collect();
             self.broken(at, "no-destruction-without-source", "the only good copy is gone", details);
+        }
+    }
+
+    /// Nothing dangerous is ordered whose intent is not on record: an operator that dies now would
+    /// not know what it has done. A lone active is activated again without: it has no peer.
+    fn ordered(
+        &mut self,
+        at: Duration,
+        pod: &str,
+        verb: &str,
+        intent: Option<&(String, String)>,
+        state: &str,
+    ) {
+        let recorded = intent.is_some_and(|(act, of)| act == verb && of == pod);
+        let lone = verb == "repStateSetActive" && state == State::ConfiguringActive.word();
+        if !recorded && !lone {
+            let details = vec![
+                format!("expected an intent to {verb} in {pod}"),
+                format!("seen     {intent:?} in state {state}"),
+            ];
+            self.broken(at, "intent-before-act", "a dangerous order is not on record", details);
         }
     }
 
@@ -195,6 +233,22 @@ mod tests {
         assert_eq!(law(vec![Sight::Destroyed(copy(0, false), vec![])]), None);
         let last = law(vec![Sight::Destroyed(copy(9, false), vec![copy(3, false)])]);
         assert_eq!(last.as_deref(), Some("no-destruction-without-source"));
+    }
+
+    #[test]
+    fn an_order_that_is_not_on_record_is_noticed() {
+        let order = |verb: &str, intent: Option<(&str, &str)>, state: &str| Sight::Ordered {
+            pod: "a".into(),
+            verb: verb.into(),
+            intent: intent.map(|(verb, pod)| (verb.into(), pod.into())),
+            state: state.into(),
+        };
+        assert_eq!(law(vec![order("destroyDb", Some(("destroyDb", "a")), "StandbyDown")]), None);
+        assert_eq!(law(vec![order("repStateSetActive", None, "ConfiguringActive")]), None);
+        for intent in [None, Some(("destroyDb", "b")), Some(("repDuplicate", "a"))] {
+            let law = law(vec![order("destroyDb", intent, "StandbyDown")]);
+            assert_eq!(law.as_deref(), Some("intent-before-act"), "{intent:?}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{OBJECT, Routes};
 use crate::determinism::TraceHash;
-use crate::oracles::{Oracles, Sight, Violation};
+use crate::oracles::{DANGEROUS, Oracles, Sight, Violation};
 use crate::timeline::{Moment, Timeline, Who};
 
 /// What was recorded.
@@ -224,6 +224,17 @@ impl Record {
         self.oracles.see(at, Sight::State(state));
     }
 
+    /// A pod is told something: what the status says of it at that moment.
+    fn ordered(&mut self, at: Duration, host: &str, verb: &str) {
+        let object = host.split('.').nth(1).and_then(|object| self.objects.get(object));
+        let (true, Some(object)) = (DANGEROUS.contains(&verb), object) else { return };
+        let text = |pointer| object.pointer(pointer).and_then(Value::as_str).map(ToOwned::to_owned);
+        let intent = text("/status/intent/verb").zip(text("/status/intent/pod"));
+        let state = text("/status/highLevelState").unwrap_or_default();
+        let (pod, verb) = (short_host(host).to_owned(), verb.to_owned());
+        self.oracles.see(at, Sight::Ordered { pod, verb, intent, state });
+    }
+
     fn timesten(&mut self, at: Duration, event: &Event) {
         let host = short_host(&event.host).to_owned();
         let mut tell = |text: String| self.add(at, Who::TimesTen, format!("{host} {text}"));
@@ -239,6 +250,7 @@ impl Record {
                 if !matches!(verb.as_str(), "GET" | "POLL") {
                     *self.verbs.entry(verb.clone()).or_default() += 1;
                     self.add(at, Who::TimesTen, format!("{host} is told {verb}"));
+                    self.ordered(at, &event.host, verb);
                 }
             }
             Happening::Done { verb, errno } => {
