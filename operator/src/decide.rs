@@ -4,6 +4,7 @@
 //! member is, `transition` where the pair goes from there, `orders` what is to be done about it,
 //! `routing` where clients go, and `proof` what must be known before anything dangerous is said.
 
+mod found;
 pub mod health;
 pub mod human;
 pub mod orders;

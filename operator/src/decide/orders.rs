@@ -177,7 +177,7 @@ impl Field<'_> {
     }
 
     /// The pod is free, and the verb has not failed just now.
-    fn may(&self, to: Ordinal, verb: &Verb) -> bool {
+    pub(super) fn may(&self, to: Ordinal, verb: &Verb) -> bool {
         let member = self.member(to);
         let rested = member.failure(verb).is_none_or(|f| f.ago >= pause(f.count));
         member.doing.is_none() && rested
@@ -189,7 +189,12 @@ impl Field<'_> {
     }
 
     /// The promotion is on record, with what is known of the old active; else it is put on record.
-    fn promotion_recorded(&self, orders: &mut Orders, member: Ordinal, fenced: &Fenced) -> bool {
+    pub(super) fn promotion_recorded(
+        &self,
+        orders: &mut Orders,
+        member: Ordinal,
+        fenced: &Fenced,
+    ) -> bool {
         let (unproven, why) = (fenced.unproven(), fenced.to_string());
         self.on_record(orders, Intention { act: Irreversible::Promote, member, unproven, why })
     }
@@ -235,7 +240,7 @@ impl Field<'_> {
         failure.is_some_and(|failure| failure.hung && failure.ago < CREATE_PATIENCE)
     }
 
-    fn make_replicated(&self, orders: &mut Orders, to: Ordinal, facts: &Facts) {
+    pub(super) fn make_replicated(&self, orders: &mut Orders, to: Ordinal, facts: &Facts) {
         let scheme = || Verb::CreateRepScheme { statement: self.desired.rep_create_statement() };
         match (facts.open, facts.rep_scheme, facts.rep_state, facts.rep_agent) {
             (Some(false), ..) => self.order(orders, to, Verb::OpenDb, None),
@@ -428,83 +433,5 @@ impl Field<'_> {
         let failures = self.now.rebuild_failures;
         let just_now = failures != self.seen.standing.rebuild_failures;
         failures > 0 && (just_now || self.seen.rebuild_age < pause(failures))
-    }
-
-    /// Brings a database into memory, to see how far it goes. Nothing is changed by that.
-    fn read(&self, orders: &mut Orders, to: Ordinal) {
-        let Some(facts) = self.member(to).facts() else { return };
-        match (facts.daemon, facts.db) {
-            (Daemon::Down, _) => self.order(orders, to, Verb::StartDaemon, None),
-            (Daemon::Up, Db::Unloaded) => self.order(orders, to, Verb::LoadDb, None),
-            _ => {}
-        }
-    }
-
-    /// Makes the best database of a pair that was down the active.
-    fn configure(&self, orders: &mut Orders, to: Ordinal) {
-        let Some(facts) = self.member(to).facts() else { return };
-        match (facts.daemon, facts.db) {
-            (Daemon::Up, Db::Loaded) if self.unwilling(to) => self.found(orders, to, facts),
-            (Daemon::Up, Db::Loaded) => self.make_replicated(orders, to, facts),
-            _ => self.read(orders, to),
-        }
-    }
-
-    /// TimesTen does not make it ACTIVE from its old role: it was a standby, or lost its scheme.
-    fn unwilling(&self, to: Ordinal) -> bool {
-        let member = self.member(to);
-        let refused = member.failure(&Verb::RepStateSetActive).is_some_and(|failure| failure.said);
-        let facts = member.facts();
-        refused && facts.is_some_and(|facts| facts.rep_state != RepState::Active)
-    }
-
-    /// Makes its replication scheme anew, which makes it ACTIVE: only the scheme is dropped, no
-    /// data and no cache group (W9).
-    fn found(&self, orders: &mut Orders, to: Ordinal, facts: &Facts) {
-        let Some(fenced) = self.fence_peer(orders, to) else { return };
-        if !self.promotion_recorded(orders, to, &fenced) {
-            return;
-        }
-        match (facts.rep_agent, facts.rep_scheme) {
-            (RunState::Running, RepScheme::Exists) => {
-                self.order(orders, to, Verb::StopRepAgent, None);
-            }
-            (_, RepScheme::Exists) => self.order(orders, to, Verb::DropRepScheme, None),
-            (_, RepScheme::None) => {
-                let order = Order::Found(fenced, self.desired.rep_create_statement());
-                if self.may(to, &order.verb()) {
-                    orders.give[to] = Some(order);
-                }
-            }
-            (_, RepScheme::Unknown) => {}
-        }
-    }
-
-    fn activate(&self, orders: &mut Orders, to: Ordinal) {
-        let Some(fenced) = self.fence_peer(orders, to) else { return };
-        if self.promotion_recorded(orders, to, &fenced) && self.may(to, &Verb::RepStateSetActive) {
-            orders.give[to] = Some(Order::Activate(fenced));
-        }
-    }
-
-    /// The proof that the peer of a database that is to be ACTIVE takes no writes, or what brings it.
-    fn fence_peer(&self, orders: &mut Orders, to: Ordinal) -> Option<Fenced> {
-        let peer = to.other();
-        let fenced = Fenced::peer_of_activated(
-            self.member(peer),
-            self.member(to),
-            self.now,
-            self.desired.fencing_policy,
-        );
-        match fenced {
-            Ok(fenced) => Some(fenced),
-            Err(lacking) => {
-                orders.because = Some(Reason::Fencing(self.member(peer).name.clone(), lacking));
-                if lacking == NotFenced::DeletePod {
-                    orders.delete = Some(peer);
-                }
-                None
-            }
-        }
     }
 }
