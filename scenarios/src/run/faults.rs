@@ -1,5 +1,6 @@
 //! Faults: what goes wrong in a scenario, and how it ends.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,8 +120,9 @@ impl Player<'_> {
         self.world.record.say(Who::Fault, text);
     }
 
-    fn agent(&self, misbehaves: &AgentMisbehaves) -> Result {
+    fn agent(&mut self, misbehaves: &AgentMisbehaves) -> Result {
         let host = self.host(&misbehaves.of)?;
+        self.touched.insert(host.clone());
         let on = match misbehaves.on.as_str() {
             "any" => On::Any,
             "get" => On::Get,
@@ -148,10 +150,16 @@ impl Player<'_> {
     }
 
     pub(super) fn agents_behave(&self) {
-        for ordinal in 0..2 {
-            let host = format!("{OBJECT}-{ordinal}.{OBJECT}.{NAMESPACE}.svc.cluster.local");
+        for host in self.every_host() {
             self.world.fleet.script(&host).clear_all();
         }
+    }
+
+    /// The hosts that a fault may be about, whether they are up or not.
+    fn every_host(&self) -> BTreeSet<String> {
+        let pair = ["0", "1"].map(|number| format!("{OBJECT}-{number}"));
+        let named = pair.map(|pod| format!("{pod}.{OBJECT}.{NAMESPACE}.svc.cluster.local"));
+        named.into_iter().chain(self.world.fleet.hosts()).chain(self.touched.clone()).collect()
     }
 
     fn api(&self, law: &str, misbehaves: &ApiMisbehaves) -> Result {
@@ -215,9 +223,10 @@ impl Player<'_> {
         }
     }
 
-    fn cut(&self, link: &Link) -> Result {
+    fn cut(&mut self, link: &Link) -> Result {
         let place = |name: String| Member(name);
         let to = self.host(&place(link.to.clone()))?;
+        self.touched.insert(to.clone());
         self.say(format!("cut {} -> {}", link.from, link.to));
         if link.from == OPERATOR {
             self.world.network.cut(OPERATOR, &to);
@@ -232,7 +241,7 @@ impl Player<'_> {
 
     pub(super) fn mend_cuts(&self) {
         self.world.network.mend_all();
-        let hosts = [0, 1].map(|n| format!("{OBJECT}-{n}.{OBJECT}.{NAMESPACE}.svc.cluster.local"));
+        let hosts = self.every_host();
         for from in &hosts {
             hosts.iter().for_each(|to| self.world.fleet.links().heal(from, to));
         }

@@ -1,5 +1,6 @@
 //! The steps: what the user, the faults and the checks of a scenario do.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(super) struct Player<'a> {
     pub(super) world: Arc<World>,
     case: &'a Case,
     pub(super) faulted: bool,
+    /// Hosts that a fault was about.
+    pub(super) touched: BTreeSet<String>,
     reference: Vec<String>,
     /// The Secret of the agents, if it was deleted.
     pub(super) credentials: Option<Secret>,
@@ -36,7 +39,8 @@ pub(super) struct Player<'a> {
 
 impl<'a> Player<'a> {
     pub(super) fn new(world: Arc<World>, case: &'a Case, reference: Vec<String>) -> Self {
-        Self { world, case, faulted: false, reference, credentials: None, ttspec: Map::new() }
+        let (credentials, ttspec, touched) = (None, Map::new(), BTreeSet::new());
+        Self { world, case, faulted: false, touched, reference, credentials, ttspec }
     }
 
     /// Something is not as it should be.
@@ -303,9 +307,18 @@ impl<'a> Player<'a> {
         if hosts.is_empty() {
             return;
         }
-        let (acks, lost) = (app.acknowledged(), app.lost_acknowledged(&hosts));
-        let failovers = usize::from(self.faulted);
+        let acks = app.acknowledged();
         let at = self.world.record.now();
+        let lost = if self.world.routes.lone(OBJECT) {
+            if let Some((host, span)) = self.world.application.turned_away() {
+                self.world.record.with(|record| record.oracles.turned_away(at, &host, span));
+            }
+            // A replica that is no more keeps its volume.
+            acks.iter().filter(|ack| !self.world.fleet.kept(ack.id)).copied().collect()
+        } else {
+            app.lost_acknowledged(&hosts)
+        };
+        let failovers = usize::from(self.faulted);
         self.world.record.with(|r| r.oracles.acknowledged(at, &acks, &lost, failovers));
     }
 

@@ -185,7 +185,7 @@ impl Record {
                 {
                     self.add(at, Who::Operator, format!("state {state}: {}", reason(object)));
                     self.states.push((at, state.clone()));
-                    self.oracles.see(at, Sight::State(state));
+                    self.oracles.see(at, Sight::State(state, self.replicated()));
                 }
                 if let Some(intent) = object.pointer("/status/intent/verb").and_then(Value::as_str)
                 {
@@ -214,6 +214,15 @@ impl Record {
         }
     }
 
+    /// The databases of the object replicate.
+    fn replicated(&self) -> bool {
+        let topology = |object: &Value| {
+            object.pointer("/spec/ttspec/replicationTopology").and_then(Value::as_str)
+                == Some("none")
+        };
+        !self.object.as_deref().is_some_and(topology)
+    }
+
     fn timesten(&mut self, at: Duration, event: &Event) {
         let host = short_host(&event.host).to_owned();
         let mut tell = |text: String| self.add(at, Who::TimesTen, format!("{host} {text}"));
@@ -229,6 +238,9 @@ impl Record {
                 if !matches!(verb.as_str(), "GET" | "POLL") {
                     *self.verbs.entry(verb.clone()).or_default() += 1;
                     self.add(at, Who::TimesTen, format!("{host} is told {verb}"));
+                    if !self.replicated() {
+                        self.oracles.see(at, Sight::Lone(host, verb.clone()));
+                    }
                 }
             }
             Happening::Done { verb, errno } => {
@@ -246,7 +258,11 @@ impl Record {
             }
             Happening::Destroyed { copy, others } => {
                 tell(format!("a copy at position {} is destroyed", copy.position));
-                self.oracles.see(at, Sight::Destroyed(copy.clone(), others.clone()));
+                // Without replication only faults destroy: that the operator never does is judged
+                // by the verbs.
+                if self.replicated() {
+                    self.oracles.see(at, Sight::Destroyed(copy.clone(), others.clone()));
+                }
             }
             Happening::Marker { path, present } => {
                 tell(format!("{path} {}", if *present { "appears" } else { "vanishes" }));
