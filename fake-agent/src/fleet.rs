@@ -55,6 +55,11 @@ impl Fleet {
         Script { shared: Arc::clone(&self.shared), host: host.to_owned() }
     }
 
+    /// All agents behave again.
+    pub fn behave(&self) {
+        self.shared.with(|world| world.scripts.clear());
+    }
+
     /// Everything that happens from now on.
     #[must_use]
     pub fn subscribe(&self) -> Events {

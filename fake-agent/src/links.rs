@@ -46,6 +46,11 @@ impl Links {
         self.shared.with(|world| world.links.cut.remove(&link));
     }
 
+    /// Mends everything.
+    pub fn heal_all(&self) {
+        self.shared.with(|world| world.links.cut.clear());
+    }
+
     /// Sets the delay of one direction.
     pub fn set_latency(&self, from: &str, to: &str, latency: Duration) {
         let link = (from.to_owned(), to.to_owned());

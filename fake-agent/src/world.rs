@@ -184,7 +184,8 @@ impl World {
         let (Some(loaded), Some(database)) = (self.loaded(host), self.database(host)) else {
             return false;
         };
-        loaded.open && (database.scheme.is_none() || loaded.state == RepState::Active)
+        (loaded.open || loaded.users)
+            && (database.scheme.is_none() || loaded.state == RepState::Active)
     }
 
     pub(crate) fn database_state(&self, host: &str) -> DatabaseState {

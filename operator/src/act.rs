@@ -36,6 +36,9 @@ const HURRIED: Duration = Duration::from_millis(100);
 /// have begun when it reaches the agent.
 const LEAD: Duration = Duration::from_secs(3);
 
+/// How long what another operator wrote stands.
+const RESPECT: Duration = Duration::from_secs(2);
+
 /// What a pass does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acted {
@@ -125,6 +128,7 @@ impl Operator {
             return Ok(false);
         }
         tracing::debug!(object = %sight.key, before = ?report::essence(before), after = ?report::essence(after), "differs");
+        self.respect(sight, before)?;
         let written = self.cluster.record(&sight.object, after).await?;
         let version = written.resource_version();
         let state = after.high_level_state.as_deref().unwrap_or_default();
@@ -132,11 +136,31 @@ impl Operator {
             object = %sight.key, state, term = after.term, %because, version, "recorded"
         );
         let deleting = sight.object.metadata.deletion_timestamp.is_some();
-        sight.memory(|memory| memory.written = Some(Arc::new(written)));
+        sight.memory(|memory| {
+            memory.written = Some(Arc::new(written));
+            memory.wrote = true;
+        });
         for note in report::events(before, after, deleting) {
             self.tell(sight, &note);
         }
         Ok(true)
+    }
+
+    /// What another operator wrote stands for a while before it is written over.
+    fn respect<Seen>(
+        &self,
+        sight: &Sight<Seen>,
+        before: &TimesTenClassicStatus,
+    ) -> Result<(), ClusterError> {
+        let other = before.last_reconciling_operator.as_ref();
+        let other = other.filter(|name| **name != self.identity.instance);
+        let version = other.and_then(|_| sight.object.resource_version());
+        match (other, sight.memory(|memory| memory.rival(version, Instant::now()))) {
+            (Some(other), Some(stood)) if stood < RESPECT => {
+                Err(ClusterError::Rival(other.clone()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes owned objects; trouble with one of them stops nothing else (I9).
@@ -150,7 +174,13 @@ impl Operator {
                     self.tell(sight, &report::written(write));
                 }
                 // Somebody was faster, and the watch will show it; or the name is somebody else's.
-                Err(ClusterError::Outdated) => self.look_in_the_way(sight, write, now).await,
+                Err(ClusterError::Outdated) => {
+                    if write.makes_credentials() {
+                        // The Secret that is there counts, not the one that was to be made.
+                        sight.memory(|memory| memory.credentials = None);
+                    }
+                    self.look_in_the_way(sight, write, now).await;
+                }
                 Err(error) => trouble = Some(format!("{}: {error}", write.key())),
             }
         }
@@ -266,11 +296,10 @@ impl Operator {
             self.tell(sight, &report::order_failed(&post.name, verb, error));
         }
         let asked = Instant::now();
-        let answer = match verb.limit() {
-            Some(_) => None,
-            None => {
-                Some(observe::answer(self.agent.status(endpoint).await, &endpoint.object.db_name))
-            }
+        let answer = if verb.is_marker() {
+            None
+        } else {
+            Some(observe::answer(self.agent.status(endpoint).await, &endpoint.object.db_name))
         };
         let now = Instant::now();
         sight.link(post, |link| {

@@ -89,6 +89,13 @@ pub enum ClusterError {
     /// What was decided was decided on an old version: look again at once.
     #[error("the object has changed in the meantime; looking at it again")]
     Outdated,
+    /// Another operator writes the same status: its word stands for a while, or the two would write
+    /// over each other without end.
+    #[error(
+        "operator {0} writes the status too; run one, or let them elect a leader (without \
+         --no-leader-election)"
+    )]
+    Rival(String),
     /// It is gone: look again.
     #[error("it is gone in the meantime; looking again")]
     Gone,

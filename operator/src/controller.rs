@@ -127,7 +127,8 @@ fn after_error(object: &TimesTenClassic, error: &ClusterError, operator: &Operat
     operator.complain(object, error);
     match error {
         ClusterError::Outdated | ClusterError::Gone => Action::requeue(Duration::from_millis(50)),
-        ClusterError::Forbidden(_)
+        ClusterError::Rival(_)
+        | ClusterError::Forbidden(_)
         | ClusterError::Refused(_)
         | ClusterError::Silent
         | ClusterError::Unavailable(_) => Action::requeue(PAUSE),

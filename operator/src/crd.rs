@@ -20,7 +20,7 @@ pub use spec::{
 pub use status::{
     AsyncStatus, CacheStatus, ClassicUpgradeStatus, Condition, DbStatus, IntentStatus,
     LastFailover, PodStatus, PodStatusPodStatus, ReplicationStatus, StandbyRebuild,
-    SubscriberStatus, TimesTenClassicStatus, TimestenStatus,
+    SubscriberStatus, SwitchoverStatus, TimesTenClassicStatus, TimestenStatus,
 };
 
 /// The API group.

@@ -12,6 +12,7 @@ pub mod reason;
 mod recovery;
 pub mod replicas;
 pub mod routing;
+pub mod switchover;
 pub mod transition;
 
 use std::time::Duration;
@@ -28,7 +29,9 @@ use crate::desired::Desired;
 use crate::objects::Write;
 use crate::observation::{Observation, Task};
 use crate::pair::{Both, Ordinal};
-use crate::standing::{Failover, Intent, Irreversible, Rebuild, Standing, State, TaskRecord};
+use crate::standing::{
+    Failover, Intent, Irreversible, Rebuild, Stage, Standing, State, TaskRecord,
+};
 
 /// How often agents are asked while something is under way.
 pub const BUSY_INTERVAL: Duration = Duration::from_millis(500);
@@ -73,7 +76,7 @@ pub fn decide(seen: &Observation) -> Plan {
 
 fn manage(seen: &Observation, desired: &Desired) -> Plan {
     let mut seen = seen.clone();
-    let told = heed(&mut seen.standing, desired);
+    let told = heed(&mut seen, desired);
     settle(&mut seen);
     let before = judge(&seen, desired, seen.standing.active);
     let scene = Scene {
@@ -92,7 +95,7 @@ fn manage(seen: &Observation, desired: &Desired) -> Plan {
         Some(Told::Look) => scene.stay(Reason::Reexamining("`reexamine` was changed".into())),
     };
     let mut standing = seen.standing.clone();
-    stand(&mut standing, &seen, &step);
+    stand(&mut standing, &seen, &step, &desired.switchover);
     // The roles may have changed: how a member is depends on its role.
     let health = judge(&seen, desired, standing.active);
     remember(&mut standing, &seen, &health);
@@ -153,25 +156,29 @@ enum Told {
     Look,
 }
 
-/// Heeds `stopManaging` and `reexamine`: every change of their values counts once.
-fn heed(standing: &mut Standing, desired: &Desired) -> Option<Told> {
+/// Heeds `stopManaging`, `reexamine` and `switchover`: every change of their values counts once.
+fn heed(seen: &mut Observation, desired: &Desired) -> Option<Told> {
     let mut told = None;
-    if standing.stop_managing != desired.stop_managing {
+    let mut standing = seen.standing.clone();
+    switchover::heed(&mut standing, &desired.switchover, seen);
+    // Clients that are kept out get their database back first.
+    if standing.stop_managing != desired.stop_managing && standing.switchover.is_none() {
         standing.stop_managing.clone_from(&desired.stop_managing);
         if standing.state != State::ManualInterventionRequired {
-            change(standing, State::ManualInterventionRequired);
+            change(&mut standing, State::ManualInterventionRequired);
             told = Some(Told::Stop);
         }
     }
     if standing.reexamine != desired.reexamine {
         standing.reexamine.clone_from(&desired.reexamine);
         if standing.state == State::ManualInterventionRequired {
-            change(standing, State::Reexamine);
+            change(&mut standing, State::Reexamine);
             standing.intent = None;
             standing.task = None;
             told = Some(Told::Look);
         }
     }
+    seen.standing = standing;
     told
 }
 
@@ -233,7 +240,7 @@ fn judge(seen: &Observation, desired: &Desired, active: Ordinal) -> Both<Health>
 }
 
 /// Takes the step; a change of state raises the term.
-fn stand(standing: &mut Standing, seen: &Observation, step: &transition::Step) {
+fn stand(standing: &mut Standing, seen: &Observation, step: &transition::Step, asked: &str) {
     let promoted = step.active != standing.active;
     standing.active = step.active;
     // A copy that has to be made again, before the pair was whole, has failed: the pauses grow (I5).
@@ -245,9 +252,18 @@ fn stand(standing: &mut Standing, seen: &Observation, step: &transition::Step) {
     if step.state != standing.state {
         change(standing, step.state);
     }
+    standing.switchover = step.switchover.filter(|_| !promoted);
+    if standing.state == State::Switchover && seen.standing.state != State::Switchover {
+        asked.clone_into(&mut standing.switchover_asked);
+    }
+    if step.ended.is_some() {
+        standing.switched.clone_from(&step.ended);
+    }
+    switchover::settle(standing, &seen.members[standing.active]);
     let may_promote = matches!(
         standing.state,
         State::Initializing
+            | State::Switchover
             | State::ActiveDown
             | State::BothDown
             | State::WaitingForActive
@@ -341,12 +357,14 @@ fn mark(seen: &Observation, standing: &Standing, ready: Both<bool>, orders: &mut
 fn watch_failover(standing: &mut Standing, seen: &Observation, step: &transition::Step) {
     let name = |ordinal: Ordinal| seen.members[ordinal].name.clone();
     let came_down = seen.standing.state != State::ActiveDown && standing.state == State::ActiveDown;
-    if came_down {
+    let planned = standing.switchover.filter(|planned| planned.stage == Stage::Handover);
+    let begins = seen.standing.stage() != Some(Stage::Handover) && planned.is_some();
+    if came_down || begins {
         standing.failover = Some(Failover {
             from: name(standing.active),
             to: name(standing.standby()),
             reason: step.because.to_string(),
-            detected: seen.now,
+            detected: planned.map_or(seen.now, |planned| planned.since),
             fenced: None,
             promoted: None,
             routed: None,

@@ -118,6 +118,8 @@ pub struct Desired {
     pub stop_managing: String,
     /// The switch `reexamine`.
     pub reexamine: String,
+    /// The switch `switchover`.
+    pub switchover: String,
     /// Handed through to agents.
     pub zz_test_info: Option<String>,
     /// Handed through to agents.
@@ -232,6 +234,7 @@ impl Desired {
             database_lost: policy::database_lost(tt)?,
             stop_managing: tt.stop_managing.clone().unwrap_or_default(),
             reexamine: tt.reexamine.clone().unwrap_or_default(),
+            switchover: tt.switchover.clone().unwrap_or_default(),
             zz_test_info: tt.zz_test_info.clone(),
             zz_agent_debug_info: tt.zz_agent_debug_info.unwrap_or_default().into(),
             owner,

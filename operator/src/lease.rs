@@ -12,7 +12,7 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{Api, PostParams};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
@@ -191,6 +191,27 @@ impl Candidate {
             self.release().await;
         }
         ended
+    }
+
+    /// Does `work` once it is elected, while it renews the Lease. When `work` ends the Lease is given
+    /// back; when the Lease is lost `work` is dropped where it stands.
+    pub async fn lead(self, leadership: Leadership, work: impl Future<Output = ()>) -> Ended {
+        let (stop, stopping) = oneshot::channel::<()>();
+        let campaign = self.campaign(async move {
+            let _ = stopping.await;
+        });
+        let work = async move {
+            leadership.acquired().await;
+            work.await;
+            let _ = stop.send(());
+            // Only the campaign's end is the end: it gives the Lease back first.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            biased;
+            ended = campaign => ended,
+            () = work => Ended::Released,
+        }
     }
 
     /// Acquires and renews; returns when the Lease is lost.

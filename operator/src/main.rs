@@ -107,30 +107,20 @@ async fn run(arguments: Run) -> anyhow::Result<()> {
         identity: Identity { controller: arguments.name, instance: arguments.pod },
         leadership: leadership.clone(),
     };
-    let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
     let work = async move {
-        leadership.acquired().await;
         tracing::info!("leading");
         tokio::select! {
             biased;
             () = stopped() => tracing::info!("stopping"),
             () = controller::run(surroundings) => {}
         }
-        // The work has ended: the Lease can be given back.
-        let _ = stop.send(());
     };
-    let Some(candidate) = candidate else {
-        work.await;
-        return Ok(());
-    };
-    let campaign = candidate.campaign(async move {
-        let _ = stopping.await;
-    });
-    let ended = tokio::select! {
-        biased;
-        ended = campaign => ended,
-        // Only the campaign's end is the end: it gives the Lease back first.
-        () = async { work.await; std::future::pending().await } => Ended::Released,
+    let ended = match candidate {
+        Some(candidate) => candidate.lead(leadership, work).await,
+        None => {
+            work.await;
+            Ended::Released
+        }
     };
     match ended {
         Ended::Released => Ok(()),

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::agent::{AgentError, Facts, TaskReport, Verb};
+use crate::agent::{AgentError, Facts, TaskReport, Urgency, Verb};
 use crate::crd::TimesTenClassic;
 use crate::credentials::Credentials;
 use crate::desired::{Desired, SpecProblem};
 use crate::direct::Reads;
 use crate::objects::{Versions, Wanted, Write};
-use crate::observation::{Agent, Doing, Failure, Heard, Markers, Role, Silence, Task};
+use crate::observation::{Agent, Doing, Failure, Heard, Markers, Quiet, Role, Silence, Task};
 use crate::since::Since;
 use crate::standing::replicas::ReplicaState;
 use crate::standing::{Incarnation, Intent, Standing, State};
@@ -38,7 +38,12 @@ pub struct Memory {
     pub writes: Writes,
     /// The owned objects, as they were last compared with the spec.
     pub compared: Option<Compared>,
-    state: Since<(State, i64)>,
+    /// This process has written the status.
+    pub wrote: bool,
+    /// The version that another operator wrote over ours.
+    rival: Since<Option<String>>,
+    /// State, term, and whether a copy is under way: what follows a copy has its own time.
+    state: Since<(State, i64, bool)>,
     intent: Since<Option<Intent>>,
     task: Since<Option<String>>,
     rebuilds: Since<u32>,
@@ -78,7 +83,9 @@ impl Memory {
             locked_out: None,
             writes: Writes::default(),
             compared: None,
-            state: Since::new((State::Initializing, i64::MIN), now),
+            wrote: false,
+            rival: Since::new(None, now),
+            state: Since::new((State::Initializing, i64::MIN, false), now),
             intent: Since::new(None, now),
             task: Since::new(None, now),
             rebuilds: Since::new(0, now),
@@ -113,13 +120,20 @@ impl Memory {
 
     /// Notes what the status says, and since when this process knows it.
     pub fn note(&mut self, standing: &Standing, now: Instant) {
-        self.state.note((standing.state, standing.term), now);
+        self.state.note((standing.state, standing.term, standing.task.is_some()), now);
         self.intent.note(standing.intent.clone(), now);
         self.task.note(standing.task.as_ref().map(|task| task.id.clone()), now);
         self.rebuilds.note(standing.rebuild_failures, now);
     }
 
-    /// How long the object is known to be in its state.
+    /// For how long another operator's word has stood, if `version` of the object is one; `None` as
+    /// long as this process has written nothing, for then the other was the leader before it.
+    pub fn rival(&mut self, version: Option<String>, now: Instant) -> Option<Duration> {
+        self.rival.note(version.filter(|_| self.wrote), now);
+        self.rival.known().as_ref().map(|_| self.rival.age(now))
+    }
+
+    /// How long the object is known to be in its state, since the last copy began or ended in it.
     #[must_use]
     pub fn in_state(&self, now: Instant) -> Duration {
         self.state.age(now)
@@ -157,6 +171,7 @@ pub struct Link {
     doing: Option<(Verb, Instant)>,
     failures: Vec<Failed>,
     markers: Markers,
+    quiet: (Quiet, Instant),
     task: (String, Task),
     label: Option<Written>,
     guarded: bool,
@@ -206,6 +221,7 @@ impl Link {
             doing: None,
             failures: Vec::new(),
             markers: Markers::default(),
+            quiet: (Quiet::No, now),
             task: (String::new(), Task::NotAsked),
             label: None,
             guarded: false,
@@ -306,7 +322,7 @@ impl Link {
     /// The order has come to its end; what the agent says is worth knowing from `now` on.
     pub fn done(&mut self, verb: &Verb, result: &Result<(), AgentError>, now: Instant) {
         self.doing = None;
-        if verb.limit().is_none() {
+        if !verb.is_marker() {
             self.fresh_from = now;
         }
         match result {
@@ -317,6 +333,14 @@ impl Link {
                     Verb::ClearActive => self.markers.active = Some(false),
                     Verb::SetReadiness => self.markers.ready = Some(true),
                     Verb::ClearReadiness => self.markers.ready = Some(false),
+                    Verb::OpenDb | Verb::CloseDb => self.quiet = (Quiet::No, now),
+                    Verb::ForceDisconnect { urgency: Urgency::Transactional } => {
+                        self.quiet = (Quiet::Asked(Duration::ZERO), now);
+                    }
+                    Verb::ForceDisconnect { urgency: Urgency::Immediate } => {
+                        self.quiet = (Quiet::Ended, now);
+                    }
+                    Verb::RepAdminWait { .. } => self.quiet = (Quiet::Drained, now),
                     _ => {}
                 }
             }
@@ -424,6 +448,15 @@ impl Link {
     pub fn broken(&mut self) {
         self.guarded = false;
         self.asked = None;
+    }
+
+    /// How far its database is at rest.
+    #[must_use]
+    pub fn quiet(&self, now: Instant) -> Quiet {
+        match self.quiet {
+            (Quiet::Asked(_), at) => Quiet::Asked(now - at),
+            (quiet, _) => quiet,
+        }
     }
 
     /// The marker files that are known.

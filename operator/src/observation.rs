@@ -106,6 +106,8 @@ pub struct Member {
     pub failures: Vec<Failure>,
     /// Marker files that this process knows to be set or removed in this incarnation.
     pub markers: Markers,
+    /// How far this process has got its clients out.
+    pub quiet: Quiet,
     /// What the agent says of the task that the status names, if it was asked.
     pub task: Task,
 }
@@ -257,6 +259,20 @@ pub struct Markers {
     pub active: Option<bool>,
     /// `/tmp/readiness`.
     pub ready: Option<bool>,
+}
+
+/// How far a database that this process has closed is at rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quiet {
+    /// Nothing was done, or it is not known any more.
+    #[default]
+    No,
+    /// Its clients were told so long ago to go when their transactions end.
+    Asked(Duration),
+    /// They were disconnected.
+    Ended,
+    /// The standby has acknowledged everything since.
+    Drained,
 }
 
 /// What is known of an asynchronous task in a pod.

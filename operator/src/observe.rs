@@ -215,6 +215,7 @@ impl Operator {
             doing: link.doing(now),
             failures: link.failures(now),
             markers: link.markers(),
+            quiet: link.quiet(now),
             task: link.task(task),
             name,
             pod,

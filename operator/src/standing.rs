@@ -18,6 +18,8 @@ pub enum State {
     Initializing,
     /// Both databases are up and replicate.
     Normal,
+    /// The roles are being changed as planned: clients are kept out until nothing can be lost.
+    Switchover,
     /// The active has failed; its peer is about to be promoted.
     ActiveDown,
     /// The new or surviving active takes over.
@@ -44,9 +46,10 @@ pub enum State {
 
 impl State {
     /// All states, in the order of the documentation's table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Initializing,
         Self::Normal,
+        Self::Switchover,
         Self::ActiveDown,
         Self::ActiveTakeover,
         Self::StandbyDown,
@@ -66,6 +69,7 @@ impl State {
         match self {
             Self::Initializing => "Initializing",
             Self::Normal => "Normal",
+            Self::Switchover => "Switchover",
             Self::ActiveDown => "ActiveDown",
             Self::ActiveTakeover => "ActiveTakeover",
             Self::StandbyDown => "StandbyDown",
@@ -96,6 +100,7 @@ impl State {
             | Self::StandbyStarting
             | Self::StandbyCatchup => true,
             Self::Initializing
+            | Self::Switchover
             | Self::ActiveDown
             | Self::BothDown
             | Self::WaitingForActive
@@ -144,6 +149,12 @@ pub struct Standing {
     pub twosafe: bool,
     /// It was seen to let commits pass unacknowledged: DISABLE RETURN or LOCAL COMMIT.
     pub lax: bool,
+    /// The planned change of roles that is under way, or being undone.
+    pub switchover: Option<Switchover>,
+    /// How the last one ended.
+    pub switched: Option<Ending>,
+    /// The last value of `switchover` that was heeded.
+    pub switchover_asked: String,
     /// The last failover.
     pub failover: Option<Failover>,
     /// Why a human is needed: a reason in CamelCase and a sentence.
@@ -169,6 +180,9 @@ impl Standing {
             reexamine: String::new(),
             twosafe: false,
             lax: false,
+            switchover: None,
+            switched: None,
+            switchover_asked: String::new(),
             failover: None,
             manual: None,
         }
@@ -179,6 +193,12 @@ impl Standing {
     pub fn task_of(&self, member: Ordinal) -> Option<&str> {
         let task = self.task.as_ref().filter(|task| task.member == member)?;
         Some(&task.id)
+    }
+
+    /// How far a planned change of roles is, if there is one.
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        self.switchover.as_ref().map(|switchover| switchover.stage)
     }
 
     /// The member that is, or is to be, the standby.
@@ -274,6 +294,100 @@ pub enum Rebuild {
     /// By starting what has stopped. It was the active when its peer was promoted without proof of
     /// its end: what it took since then is kept until the policy or a human lets it go.
     Keep,
+}
+
+/// A planned change of roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Switchover {
+    /// What brought it about.
+    pub occasion: Occasion,
+    /// How far it is.
+    pub stage: Stage,
+    /// When it began.
+    pub since: Timestamp,
+}
+
+/// What brings a planned change of roles about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// `switchover` was changed.
+    Asked,
+}
+
+impl Occasion {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::Asked];
+
+    /// The word in the status.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Asked => "Asked",
+        }
+    }
+}
+
+/// How far a planned change of roles is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Clients are kept out, and the standby gets what it has not got yet.
+    Quiesce,
+    /// The standby has everything: the active gives up its role, and the standby takes it.
+    Handover,
+    /// It was given up, and the active is opened to clients again.
+    Undo,
+}
+
+impl Stage {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Quiesce, Self::Handover, Self::Undo];
+
+    /// The word in the status.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Quiesce => "Quiesce",
+            Self::Handover => "Handover",
+            Self::Undo => "Undo",
+        }
+    }
+}
+
+/// How a planned change of roles ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Well, or not.
+    pub outcome: Outcome,
+    /// A sentence about it.
+    pub text: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How well a planned change of roles ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The roles have changed.
+    Done,
+    /// It was begun, and the old active is the active still, or again.
+    GivenUp,
+    /// It was not begun.
+    Refused,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Done, Self::GivenUp, Self::Refused];
+
+    /// The word in the status.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "Done",
+            Self::GivenUp => "GivenUp",
+            Self::Refused => "Refused",
+        }
+    }
 }
 
 /// Times of a failover.

@@ -13,7 +13,7 @@ use timesten_operator::crd::TimesTenClassic;
 use timesten_operator::decide::{Order, Plan, decide};
 use timesten_operator::desired::Desired;
 use timesten_operator::observation::{
-    Agent, Heard, Markers, Member, Observation, Owned, Pod, PodFacts, Role, Silence, Task,
+    Agent, Heard, Markers, Member, Observation, Owned, Pod, PodFacts, Quiet, Role, Silence, Task,
     TtContainer,
 };
 use timesten_operator::pair::{Both, Ordinal};
@@ -79,6 +79,7 @@ fn member(name: &str, agent: Agent, role: Option<Role>) -> Member {
         doing: None,
         failures: Vec::new(),
         markers: Markers { active: Some(role == Some(Role::Active)), ready: Some(role.is_some()) },
+        quiet: Quiet::No,
         task: Task::NotAsked,
     }
 }

@@ -14,11 +14,13 @@ use timesten_operator::crd::TimesTenClassic;
 use timesten_operator::decide::{Order, Plan, decide};
 use timesten_operator::desired::{Desired, FencingPolicy};
 use timesten_operator::observation::{
-    Agent, Heard, Markers, Member, Observation, Owned, Pod, PodFacts, Role, Silence, Task,
+    Agent, Heard, Markers, Member, Observation, Owned, Pod, PodFacts, Quiet, Role, Silence, Task,
     TtContainer,
 };
 use timesten_operator::pair::{Both, Ordinal};
-use timesten_operator::standing::{Incarnation, Intent, Irreversible, Rebuild, Standing, State};
+use timesten_operator::standing::{
+    Incarnation, Intent, Irreversible, Occasion, Rebuild, Stage, Standing, State, Switchover,
+};
 
 const OBJECT: &str = "
 apiVersion: timesten.oracle.com/v5
@@ -43,6 +45,7 @@ enum Shown {
     NoDatabase,
     Unloaded,
     Loading,
+    Closed,
     Says(RepState, RunState, PeerState),
 }
 
@@ -59,6 +62,7 @@ fn shown() -> Vec<Shown> {
         Shown::NoDatabase,
         Shown::Unloaded,
         Shown::Loading,
+        Shown::Closed,
     ];
     for state in [
         RepState::Active,
@@ -110,6 +114,14 @@ fn member(name: &str, shown: Shown, role: Option<Role>, since: Duration) -> Memb
         Shown::NoDatabase => heard(facts(Db::None)),
         Shown::Unloaded => heard(facts(Db::Unloaded)),
         Shown::Loading => heard(facts(Db::Loading)),
+        Shown::Closed => heard(Facts {
+            rep_scheme: RepScheme::Exists,
+            rep_state: RepState::Active,
+            rep_agent: RunState::Running,
+            peer_state: PeerState::Start,
+            open: Some(false),
+            ..facts(Db::Loaded)
+        }),
         Shown::Says(rep_state, rep_agent, peer_state) => heard(Facts {
             rep_scheme: RepScheme::Exists,
             rep_state,
@@ -140,18 +152,19 @@ fn member(name: &str, shown: Shown, role: Option<Role>, since: Duration) -> Memb
         doing: None,
         failures: Vec::new(),
         markers: Markers { active: Some(false), ready: Some(false) },
+        quiet: Quiet::No,
         task: Task::NotAsked,
     }
 }
 
 /// The member's database may take writes, as far as it says.
 fn is_active(shown: Shown) -> bool {
-    matches!(shown, Shown::Dying | Shown::Says(RepState::Active, ..))
+    matches!(shown, Shown::Dying | Shown::Closed | Shown::Says(RepState::Active, ..))
 }
 
 /// The member can be copied: it is ACTIVE, and its replication agent runs.
 fn is_source(shown: Shown) -> bool {
-    matches!(shown, Shown::Says(RepState::Active, RunState::Running, _))
+    matches!(shown, Shown::Closed | Shown::Says(RepState::Active, RunState::Running, _))
 }
 
 /// One combination.
@@ -159,6 +172,8 @@ fn is_source(shown: Shown) -> bool {
 struct Facet {
     state: State,
     rebuild: Rebuild,
+    stage: Option<Stage>,
+    quiet: Quiet,
     policy: FencingPolicy,
     intent: Option<(Irreversible, Ordinal)>,
     since: Duration,
@@ -177,6 +192,11 @@ impl Facet {
             previous: State::Normal,
             term: 7,
             rebuild: self.rebuild,
+            switchover: self.stage.map(|stage| Switchover {
+                occasion: Occasion::Asked,
+                stage,
+                since: jiff::Timestamp::UNIX_EPOCH,
+            }),
             incarnations: Both {
                 zero: Some(incarnation(names[0], 0)),
                 one: Some(incarnation(names[1], 0)),
@@ -204,7 +224,10 @@ impl Facet {
             task_age: Duration::ZERO,
             rebuild_age: self.since,
             members: Both {
-                zero: member(names[0], self.shown[0], role, self.since),
+                zero: Member {
+                    quiet: self.quiet,
+                    ..member(names[0], self.shown[0], role, self.since)
+                },
                 one: member(names[1], self.shown[1], None, self.since),
             },
             owned: Owned::default(),
@@ -235,6 +258,17 @@ impl Facet {
             if order.is_some() && seen.standing.intent.is_none() && !founded {
                 return Err("an irreversible order that is not on record".into());
             }
+        }
+        let handed_over = plan.standing.stage() == Some(Stage::Handover);
+        if plan.standing.state == State::Switchover {
+            if promotions > 0 && !handed_over {
+                return Err("a promotion before the standby has everything".into());
+            }
+            if plan.labels.iter().any(|label| label.role == Some(Role::Active)) {
+                return Err("clients are let in during a change of roles".into());
+            }
+        } else if matches!(plan.standing.stage(), Some(Stage::Quiesce | Stage::Handover)) {
+            return Err("a change of roles goes on in another state".into());
         }
         if promotions > 1 {
             return Err("two promotions at once".into());
@@ -276,6 +310,22 @@ fn templates() -> [Arc<Desired>; 2] {
     [with(FencingPolicy::Confirmed), with(FencingPolicy::RouteFenced)]
 }
 
+/// How the standby may be brought back, and how far a planned change of roles may be, in a state.
+fn standings(state: State) -> Vec<(Rebuild, (Option<Stage>, Quiet))> {
+    let switchovers = if state == State::Switchover {
+        let quiesce = [Quiet::No, Quiet::Asked(LONG), Quiet::Ended, Quiet::Drained];
+        let mut all = quiesce.map(|quiet| (Some(Stage::Quiesce), quiet)).to_vec();
+        all.push((Some(Stage::Handover), Quiet::Drained));
+        all
+    } else {
+        vec![(None, Quiet::No), (Some(Stage::Undo), Quiet::No)]
+    };
+    let rebuilds = [Rebuild::Repair, Rebuild::Copy, Rebuild::Keep];
+    let rebuilds = if state == State::Switchover { &rebuilds[..1] } else { &rebuilds[..] };
+    let with = |rebuild: Rebuild| switchovers.iter().map(move |progress| (rebuild, *progress));
+    rebuilds.iter().flat_map(|rebuild| with(*rebuild)).collect()
+}
+
 /// All combinations in one state.
 fn check(state: State) -> (u64, u64) {
     let (templates, shown) = (templates(), shown());
@@ -284,7 +334,7 @@ fn check(state: State) -> (u64, u64) {
         intents.extend(Ordinal::ALL.map(|member| Some((act, member))));
     }
     let (mut count, mut irreversible) = (0, 0);
-    for rebuild in [Rebuild::Repair, Rebuild::Copy, Rebuild::Keep] {
+    for (rebuild, (stage, quiet)) in standings(state) {
         for policy in [FencingPolicy::Confirmed, FencingPolicy::RouteFenced] {
             for intent in &intents {
                 for since in [SOON * 2, Duration::from_secs(7), LONG] {
@@ -293,8 +343,17 @@ fn check(state: State) -> (u64, u64) {
                             for one in &shown {
                                 let shown = [*zero, *one];
                                 let (policy, intent) = (policy, *intent);
-                                let facet =
-                                    Facet { state, rebuild, policy, intent, since, routed, shown };
+                                let facet = Facet {
+                                    state,
+                                    rebuild,
+                                    stage,
+                                    quiet,
+                                    policy,
+                                    intent,
+                                    since,
+                                    routed,
+                                    shown,
+                                };
                                 let seen = facet.seen(&templates);
                                 let plan = decide(&seen);
                                 let judged = facet.judge(&seen, &plan);
@@ -321,6 +380,7 @@ fn every_combination_is_safe(
     #[values(
         State::Initializing,
         State::Normal,
+        State::Switchover,
         State::ActiveDown,
         State::ActiveTakeover,
         State::StandbyDown,
@@ -342,7 +402,11 @@ fn every_combination_is_safe(
     assert!(count > 500_000, "the table has shrunk");
     let acts = matches!(
         state,
-        State::Initializing | State::ActiveDown | State::StandbyDown | State::ConfiguringActive
+        State::Initializing
+            | State::Switchover
+            | State::ActiveDown
+            | State::StandbyDown
+            | State::ConfiguringActive
     );
     assert!(!acts || irreversible > 0, "nothing irreversible was ever ordered: nothing was tested");
 }

@@ -13,8 +13,8 @@ use timesten_operator::decide::Order;
 use timesten_operator::decide::replicas::{Plan, decide};
 use timesten_operator::desired::{DatabaseLost, Desired};
 use timesten_operator::observation::{
-    Agent, Doing, Failure, Heard, Lone, Markers, Member, Owned, Pod, PodFacts, Replicas, Silence,
-    Task, TtContainer,
+    Agent, Doing, Failure, Heard, Lone, Markers, Member, Owned, Pod, PodFacts, Quiet, Replicas,
+    Silence, Task, TtContainer,
 };
 use timesten_operator::standing::Incarnation;
 use timesten_operator::standing::replicas::{Creation, Replica, ReplicaState, Standing, State};
@@ -131,6 +131,7 @@ fn member(name: &str, shown: Shown, since: Duration) -> Member {
         failures: Vec::new(),
         markers: Markers { active: Some(false), ready: Some(false) },
         task: Task::NotAsked,
+        quiet: Quiet::No,
     }
 }
 

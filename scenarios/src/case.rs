@@ -90,6 +90,15 @@ pub struct Setting {
     /// How often the application writes; `never` for not at all. Default: 100ms.
     #[serde(default)]
     pub writes_every: Option<Span>,
+    /// The names of further objects, made as `sample` is. The application writes to `sample` alone.
+    #[serde(default)]
+    pub objects: Vec<String>,
+    /// How many operators there are. Default: one, that acts without being elected.
+    #[serde(default)]
+    pub operators: Option<u8>,
+    /// The operators elect a leader. Default: true if `operators` is given.
+    #[serde(default)]
+    pub election: Option<bool>,
     /// The longest that the scenario may take. Default: 30m.
     #[serde(default)]
     pub limit: Option<Span>,
@@ -121,7 +130,18 @@ impl Case {
                 let known = actions::OCCASIONS.join(", ");
                 return Err(error(format!("step {}: on: {on}: write one of {known}", index + 1)));
             }
-            let (Step::Never(seen) | Step::Always(seen)) = step else { continue };
+            let (Step::Eventually(seen) | Step::Never(seen) | Step::Always(seen)) = step else {
+                continue;
+            };
+            if seen.of.is_some() && seen.serves.is_some() {
+                return Err(error(format!(
+                    "step {}: serves: the application writes to `sample` alone; leave out `of`",
+                    index + 1
+                )));
+            }
+            if let Step::Eventually(_) = step {
+                continue;
+            }
             if seen.span.is_none() {
                 return Err(error(format!(
                     "step {}: add for how long, as in `for: 10s`",

@@ -34,6 +34,8 @@ struct State {
     hosts: BTreeMap<String, Arc<Running>>,
     /// Directions that are cut.
     cut: BTreeSet<(String, String)>,
+    /// The operators, by name, that reach nobody.
+    isolated: BTreeSet<String>,
     /// Tells open pipes that something was cut or mended.
     changed: Option<watch::Sender<u64>>,
 }
@@ -75,10 +77,23 @@ impl Network {
         });
     }
 
+    /// Cuts one operator off from all agents, or no longer.
+    pub fn isolate(&self, operator: &str, isolated: bool) {
+        self.with(|state| {
+            if isolated {
+                state.isolated.insert(operator.to_owned());
+            } else {
+                state.isolated.remove(operator);
+            }
+            state.notify();
+        });
+    }
+
     /// Mends everything.
     pub fn mend_all(&self) {
         self.with(|state| {
             state.cut.clear();
+            state.isolated.clear();
             state.notify();
         });
     }
@@ -91,25 +106,27 @@ impl Network {
         })
     }
 
-    /// A connection can be made: packets pass both ways.
-    fn up(&self, one: &str, other: &str) -> bool {
-        self.passes(one, other) && self.passes(other, one)
+    /// What is sent in this direction by, or to, the operator of this name arrives.
+    fn reaches(&self, operator: &str, from: &str, to: &str) -> bool {
+        self.passes(from, to) && self.with(|state| !state.isolated.contains(operator))
     }
 
-    /// The operator's way to agents.
+    /// The way to agents of the operator of this name. What is cut for [`OPERATOR`] is cut for all.
     #[must_use]
-    pub fn connector(&self) -> Connector {
-        let network = self.clone();
+    pub fn connector(&self, operator: &str) -> Connector {
+        let (network, operator) = (self.clone(), Arc::<str>::from(operator));
         Arc::new(move |host: &str, _port: u16| {
-            let (network, host) = (network.clone(), host.to_owned());
-            Box::pin(async move { network.connect(&host).await })
+            let (network, operator, host) =
+                (network.clone(), Arc::clone(&operator), host.to_owned());
+            Box::pin(async move { network.connect(operator, &host).await })
         })
     }
 
-    async fn connect(&self, host: &str) -> io::Result<Box<dyn Connection>> {
+    async fn connect(&self, operator: Arc<str>, host: &str) -> io::Result<Box<dyn Connection>> {
         let mut changes = self.watch();
         // Packets into the void: the caller's own limit ends the wait.
-        while !self.up(OPERATOR, host) {
+        while !(self.reaches(&operator, OPERATOR, host) && self.reaches(&operator, host, OPERATOR))
+        {
             if changes.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -127,6 +144,7 @@ impl Network {
         Ok(Box::new(Pipe {
             stream: ours,
             network,
+            operator,
             host: host.to_owned(),
             changed,
             dead: None,
@@ -155,6 +173,7 @@ impl State {
 struct Pipe {
     stream: DuplexStream,
     network: Network,
+    operator: Arc<str>,
     host: String,
     changed: Pin<Box<dyn Future<Output = watch::Receiver<u64>> + Send>>,
     dead: Option<Pin<Box<Sleep>>>,
@@ -176,7 +195,7 @@ impl Pipe {
         while let Poll::Ready(changes) = self.changed.as_mut().poll(context) {
             self.changed = Box::pin(change(changes));
         }
-        if !self.torn && self.network.passes(&self.host, OPERATOR) {
+        if !self.torn && self.network.reaches(&self.operator, &self.host, OPERATOR) {
             self.dead = None;
             return Poll::Ready(Ok(()));
         }
@@ -206,7 +225,7 @@ impl AsyncWrite for Pipe {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.torn || !self.network.passes(OPERATOR, &self.host) {
+        if self.torn || !self.network.reaches(&self.operator, OPERATOR, &self.host) {
             // Lost on the way, and with it the rest: a stream with a hole in it is none.
             self.torn = true;
             return Poll::Ready(Ok(bytes.len()));

@@ -33,10 +33,17 @@ pub enum Sight {
     Destroyed(CopyReport, Vec<CopyReport>),
     /// A host without replication was given a verb.
     Lone(String, String),
-    /// The object's state, and whether its databases replicate.
+    /// An object's state, and whether its databases replicate.
     State(String, bool),
-    /// The operator said something: reason, note.
-    Event(String, String),
+    /// The operator said something.
+    Event {
+        /// About which object.
+        of: String,
+        /// The event's reason.
+        reason: String,
+        /// The event's note.
+        note: String,
+    },
 }
 
 /// What the oracles know, and the first thing that was wrong.
@@ -44,7 +51,7 @@ pub enum Sight {
 pub struct Oracles {
     routed: Vec<String>,
     writable: BTreeSet<String>,
-    notes: BTreeMap<(String, String), Duration>,
+    notes: BTreeMap<(String, String, String), Duration>,
     /// The first law that was broken.
     pub violation: Option<Violation>,
 }
@@ -69,22 +76,21 @@ impl Oracles {
             Sight::Destroyed(copy, others) => self.destroyed(at, &copy, &others),
             Sight::Lone(host, verb) => self.lone(at, &host, &verb),
             Sight::State(word, replicated) => self.state(at, &word, replicated),
-            Sight::Event(reason, note) => self.event(at, &reason, &note),
+            Sight::Event { of, reason, note } => self.event(at, of, reason, note),
         }
         self.one_active(at);
     }
 
     fn one_active(&mut self, at: Duration) {
-        let active: Vec<String> = self
-            .routed
-            .iter()
-            .filter(|host| self.writable.contains(*host))
-            .cloned()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect();
-        if active.len() > 1 {
-            self.broken(at, "one-active", "clients are sent to two writable actives", active);
+        let mut active: BTreeMap<&str, BTreeSet<&String>> = BTreeMap::new();
+        for host in self.routed.iter().filter(|host| self.writable.contains(*host)) {
+            // What follows the pod's name is the object's.
+            let object = host.split_once('.').map_or("", |(_, object)| object);
+            active.entry(object).or_default().insert(host);
+        }
+        let two = active.into_values().find(|hosts| hosts.len() > 1);
+        if let Some(two) = two.map(|hosts| hosts.into_iter().cloned().collect()) {
+            self.broken(at, "one-active", "clients are sent to two writable actives", two);
         }
     }
 
@@ -122,10 +128,10 @@ impl Oracles {
         }
     }
 
-    fn event(&mut self, at: Duration, reason: &str, note: &str) {
-        let before = self.notes.insert((reason.to_owned(), note.to_owned()), at);
+    fn event(&mut self, at: Duration, of: String, reason: String, note: String) {
+        let details = vec![format!("{of}: {reason}: {note}")];
+        let before = self.notes.insert((of, reason, note), at);
         if before.is_some_and(|before| at.saturating_sub(before) < SAME_NOTE) {
-            let details = vec![format!("{reason}: {note}")];
             self.broken(at, "one-event-a-change", "the same event was created twice", details);
         }
     }
@@ -206,6 +212,8 @@ mod tests {
         assert_eq!(law(vec![writable("a"), writable("b"), routed(&["a"])]), None);
         let both = law(vec![writable("a"), writable("b"), routed(&["a", "b"])]);
         assert_eq!(both.as_deref(), Some("one-active"));
+        let others = law(vec![writable("a.x"), writable("a.y"), routed(&["a.x", "a.y"])]);
+        assert_eq!(others, None, "each object has its active");
         let dead = vec![writable("a"), Sight::Writable("a".into(), false), writable("b")];
         assert_eq!(law([dead, vec![routed(&["a", "b"])]].concat()), None);
     }
@@ -250,9 +258,13 @@ mod tests {
 
     #[test]
     fn an_event_that_is_said_twice_is_noticed() {
-        let event = || Sight::Event("Info".into(), "Pod sample-0 Agent Up".into());
-        assert_eq!(law(vec![event()]), None);
-        assert_eq!(law(vec![event(), event()]).as_deref(), Some("one-event-a-change"));
+        let event = |of: &str| Sight::Event {
+            of: of.into(),
+            reason: "Info".into(),
+            note: "Agent Up".into(),
+        };
+        assert_eq!(law(vec![event("one"), event("other")]), None);
+        assert_eq!(law(vec![event("one"), event("one")]).as_deref(), Some("one-event-a-change"));
     }
 
     #[test]

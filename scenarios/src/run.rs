@@ -215,7 +215,7 @@ async fn story(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -
     if quiet {
         player.quiet_hour(SETTLE, hour).await;
     }
-    world.stop_operator().await;
+    world.operators.stop().await;
     Played { shape, ..outcome(&world.record, trace_hash, virtual_time, recovery) }
 }
 
@@ -269,6 +269,8 @@ fn options(setting: &Setting, seed: u64) -> WorldOptions {
         kubelet,
         durable: setting.durable.unwrap_or(true),
         writes_every: Some(setting.writes_every.map_or(usual, |Span(every)| every)),
+        operators: setting.operators.unwrap_or(1),
+        election: setting.election.unwrap_or_else(|| setting.operators.is_some()),
     }
 }
 

@@ -5,12 +5,12 @@
 
 mod application;
 mod containers;
+mod operators;
 mod record;
 mod routes;
 mod tap;
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fake_agent::{Durations, Fleet, FleetOptions};
@@ -23,23 +23,25 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::PostParams;
 use kube::{Api, Client};
 use timesten_operator::clock::Clock;
-use timesten_operator::controller::{self, Surroundings};
-use timesten_operator::lease::Leadership;
-use timesten_operator::operator::{Identity, Random};
+use timesten_operator::operator::Random;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 pub use self::application::Application;
 pub use self::containers::{Containers, TT};
+pub use self::operators::Operators;
 pub use self::record::{Record, Recorder};
 pub use self::routes::Routes;
 pub use self::tap::{Tap, Trap};
 
+use self::operators::Place;
 use crate::determinism::Seeded;
 use crate::network::{Network, OPERATOR};
 
 /// The namespace that scenarios play in.
 pub const NAMESPACE: &str = "default";
+/// The object that scenarios are about.
+pub const OBJECT: &str = "sample";
 /// When virtual worlds begin: 2026-01-01T00:00:00Z.
 const EPOCH: i64 = 1_767_225_600;
 
@@ -60,6 +62,10 @@ pub struct WorldOptions {
     pub durable: bool,
     /// How often the application writes.
     pub writes_every: Option<Duration>,
+    /// How many operators there are.
+    pub operators: u8,
+    /// They elect a leader; else each acts, as with `--no-leader-election`.
+    pub election: bool,
 }
 
 impl Default for WorldOptions {
@@ -72,6 +78,8 @@ impl Default for WorldOptions {
             kubelet: Timings::default(),
             durable: true,
             writes_every: Some(Duration::from_millis(100)),
+            operators: 1,
+            election: false,
         }
     }
 }
@@ -92,15 +100,12 @@ pub struct World {
     pub application: Application,
     /// The operator's writes.
     pub tap: Tap,
-    /// How the API server misbehaves towards the operator.
+    /// How the API server misbehaves towards the operators.
     pub faults: Faults,
     /// What has happened.
     pub record: Recorder,
-    clock: Clock,
-    random: Random,
-    /// How far the operator's wall clock is off, in seconds.
-    clock_shift: Arc<AtomicI64>,
-    operator: Mutex<Option<JoinHandle<()>>>,
+    /// The operators.
+    pub operators: Operators,
     writer: Mutex<Option<JoinHandle<()>>>,
     _tasks: JoinSet<()>,
 }
@@ -135,13 +140,19 @@ impl World {
         tasks.spawn(fake_apiserver::controllers::controllers(api.client(), time(&clock)));
         let containers = Arc::new(Containers::new(&fleet, &network));
         let nodes = nodes(&api, &clock, &options, &containers, &mut tasks);
-        let world = Self {
-            application: Application::new(&fleet),
+        let place = Place {
+            api: api.clone(),
+            network: network.clone(),
             tap: Tap::default(),
             faults: Faults::new(),
+            clock,
             random: random(options.virtual_time, options.seed),
-            clock_shift: Arc::default(),
-            operator: Mutex::new(None),
+        };
+        let world = Self {
+            application: Application::new(&fleet),
+            tap: place.tap.clone(),
+            faults: place.faults.clone(),
+            operators: Operators::new(place, options.operators, options.election),
             writer: Mutex::new(None),
             _tasks: tasks,
             api,
@@ -150,10 +161,9 @@ impl World {
             nodes,
             routes,
             record,
-            clock,
         };
         world.start_writing(options.writes_every);
-        world.start_operator();
+        world.operators.start();
         Ok(world)
     }
 
@@ -161,51 +171,6 @@ impl World {
     #[must_use]
     pub fn client(&self) -> Client {
         self.api.client()
-    }
-
-    /// Starts an operator, unless one runs.
-    pub fn start_operator(&self) {
-        let mut operator = self.operator();
-        if operator.is_some() {
-            return;
-        }
-        let way = self.tap.on(self.faults.wrap(self.api.front()));
-        let (clock, shift) = (self.clock.clone(), Arc::clone(&self.clock_shift));
-        let clock = Clock::new(move || {
-            let by = jiff::SignedDuration::from_secs(shift.load(Ordering::Relaxed));
-            let now = clock.now();
-            now.checked_add(by).unwrap_or(now)
-        });
-        *operator = Some(tokio::spawn(controller::run(Surroundings {
-            client: Client::new(way, NAMESPACE),
-            connector: self.network.connector(),
-            clock,
-            random: Arc::clone(&self.random),
-            namespace: None,
-            identity: Identity {
-                controller: "timesten-operator".into(),
-                instance: "timesten-operator-0".into(),
-            },
-            leadership: Leadership::uncontested(),
-        })));
-    }
-
-    fn operator(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
-        self.operator.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sets the operator's wall clock ahead, or back, by so many seconds.
-    pub fn shift_operator_clock(&self, seconds: i64) {
-        self.clock_shift.fetch_add(seconds, Ordering::Relaxed);
-    }
-
-    /// Stops the operator at once, and everything it has under way.
-    pub async fn stop_operator(&self) {
-        let operator = self.operator().take();
-        if let Some(operator) = operator {
-            operator.abort();
-            let _ = operator.await;
-        }
     }
 
     /// The application writes from now on, or no longer.
@@ -264,9 +229,6 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if let Some(operator) = self.operator().take() {
-            operator.abort();
-        }
         if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
             writer.abort();
         }

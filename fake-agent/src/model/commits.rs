@@ -30,7 +30,8 @@ impl World {
         let Some((loaded, database)) = self.both_mut(host) else {
             return Err(TtError::unloaded());
         };
-        if !loaded.open {
+        loaded.users |= loaded.open;
+        if !loaded.users {
             return Err(TtError::tt(12_300, "Database is closed to user connections"));
         }
         if !writable {
@@ -85,6 +86,15 @@ impl World {
             self.after(delay, Due::Flush { host: host.to_owned(), generation });
         }
         self.check_threshold(host);
+    }
+
+    /// `ttAdmin -disconnect`: users are disconnected when their transactions end, or at once.
+    pub(crate) fn disconnect(&mut self, host: &str, at_once: bool) {
+        let Some(loaded) = self.loaded_mut(host) else { return };
+        loaded.users = false;
+        if at_once {
+            loaded.waiters.clear();
+        }
     }
 
     pub(crate) fn flush(&mut self, host: &str, generation: u64) {

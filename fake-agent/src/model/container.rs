@@ -61,6 +61,8 @@ pub(crate) enum Acknowledged {
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub open: bool,
+    /// Users are connected. Closing keeps out those to come; it does not end who is there.
+    pub users: bool,
     pub rep_agent: bool,
     pub cache_agent: bool,
     pub state: RepState,
@@ -75,6 +77,7 @@ impl Loaded {
     pub(crate) fn new(open: bool) -> Self {
         Self {
             open,
+            users: false,
             rep_agent: false,
             cache_agent: false,
             state: RepState::Idle,

@@ -50,14 +50,17 @@ impl World {
         }
     }
 
-    pub(crate) fn force_disconnect(&self, host: &str, form: &Params) -> Reply {
+    pub(crate) fn force_disconnect(&mut self, host: &str, form: &Params) -> Reply {
         let urgency = form.get("urgency").map_or("", String::as_str);
         let reply = match self.need_loaded(host) {
             Err(error) => error.into(),
             Ok(()) if !matches!(urgency, "transactional" | "immediate") => {
                 Reply::failed(1, format!("unknown urgency \"{urgency}\""))
             }
-            Ok(()) => Reply::ok(),
+            Ok(()) => {
+                self.disconnect(host, urgency == "immediate");
+                Reply::ok()
+            }
         };
         let rc = i64::from(reply.errno() != 0);
         let reply = reply.with("cmdRc", json!(rc)).with("msg", json!(""));

@@ -46,7 +46,8 @@ impl HttpsAgent {
         // Customers parse these two lines: their beginnings are kept.
         tracing::info!(host = %at.host, "RunAction: request params={}", form.log_line());
         let (limit, phase) = match verb.limit() {
-            Some(own) => (Some(own), Phase::Marker),
+            Some(own) if verb.is_marker() => (Some(own), Phase::Marker),
+            Some(own) => (Some(at.limits.post.unwrap_or(own).min(own)), Phase::Post),
             None => (at.limits.post, Phase::Post),
         };
         let ask = Ask { path: ACTIONS, form: Some(form.encode()), task, limit, phase };

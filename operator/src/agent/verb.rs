@@ -114,6 +114,9 @@ pub enum CleanupSide {
 /// The limit of the four verbs that only touch a marker file.
 const MARKER_LIMIT: Duration = Duration::from_secs(5);
 
+/// The limit of those that keep clients out: users wait meanwhile.
+const QUIESCE_LIMIT: Duration = Duration::from_secs(10);
+
 impl Verb {
     /// The name on the wire.
     #[must_use]
@@ -180,11 +183,21 @@ impl Verb {
     /// Its own limit for the whole round trip, in place of the object's POST limit.
     #[must_use]
     pub fn limit(&self) -> Option<Duration> {
-        let marker = matches!(
+        match self {
+            marker if marker.is_marker() => Some(MARKER_LIMIT),
+            Self::CloseDb | Self::ForceDisconnect { .. } => Some(QUIESCE_LIMIT),
+            Self::RepAdminWait { timeout } => Some(*timeout + QUIESCE_LIMIT),
+            _ => None,
+        }
+    }
+
+    /// Whether it only touches a marker file: the database is as before.
+    #[must_use]
+    pub const fn is_marker(&self) -> bool {
+        matches!(
             self,
             Self::SetReadiness | Self::ClearReadiness | Self::SetActive | Self::ClearActive
-        );
-        marker.then_some(MARKER_LIMIT)
+        )
     }
 
     /// Whether it removes data that may exist nowhere else.

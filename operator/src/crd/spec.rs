@@ -213,6 +213,9 @@ pub struct TtSpec {
     /// Change it to make the operator look again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reexamine: Option<String>,
+    /// Change it to make the standby the active, with nothing lost; only in state Normal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switchover: Option<String>,
     /// Change it to make the operator forget about an upgrade.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset_upgrade_state: Option<String>,

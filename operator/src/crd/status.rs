@@ -130,9 +130,12 @@ pub struct TimesTenClassicStatus {
     /// An irreversible act that is about to be done.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub intent: Option<IntentStatus>,
-    /// The last failover.
+    /// The last failover, or planned change of roles.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub last_failover: Option<LastFailover>,
+    /// Planned changes of roles.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub switchover: Option<SwitchoverStatus>,
 }
 
 /// What is known of a pod.
@@ -493,6 +496,35 @@ pub struct IntentStatus {
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub at: Option<Time>,
+}
+
+/// Planned changes of roles: the one that is under way, and how the last one ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SwitchoverStatus {
+    /// The last value of switchover that was heeded.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub prev_switchover: Option<String>,
+    /// What brought about the one that is under way.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub occasion: Option<String>,
+    /// How far it is: Quiesce, Handover or Undo.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// When it began.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub since: Option<Time>,
+    /// How the last one ended: Done, GivenUp or Refused.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// A sentence about that.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When it ended.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub ended: Option<Time>,
 }
 
 /// A failover.

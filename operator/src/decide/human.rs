@@ -184,10 +184,9 @@ pub(super) fn reexamine(scene: &Scene<'_>) -> Step {
             manual(scene, Cause::TwoActives, &what)
         }
         _ if proof::serves(s) => Step {
-            state: State::Reexamine,
             active: standing.standby(),
             rebuild: Rebuild::Repair,
-            because: Reason::Reexamining(format!("{} is the active", s.name)),
+            ..scene.stay(Reason::Reexamining(format!("{} is the active", s.name)))
         },
         (_, Health::Down(_)) if proof::serves(a) => {
             scene.step(State::ActiveTakeover, Reason::TakingOver(a.name.clone()))

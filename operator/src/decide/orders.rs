@@ -129,8 +129,12 @@ pub(super) fn given(field: &Field<'_>) -> Orders {
             field.mend(&mut orders, active);
             field.mend(&mut orders, standby);
         }
+        State::Switchover => field.switch_over(&mut orders),
         State::ActiveDown => field.fail_over(&mut orders),
-        State::ActiveTakeover => field.take_over(&mut orders),
+        State::ActiveTakeover => {
+            field.reopen(&mut orders);
+            field.take_over(&mut orders);
+        }
         State::StandbyDown | State::StandbyStarting | State::StandbyCatchup => {
             field.mend(&mut orders, active);
             field.bring_back(&mut orders, standby);
@@ -173,12 +177,12 @@ pub(super) fn still_creating(member: &Member) -> bool {
 }
 
 impl Field<'_> {
-    fn member(&self, ordinal: Ordinal) -> &Member {
+    pub(super) fn member(&self, ordinal: Ordinal) -> &Member {
         &self.seen.members[ordinal]
     }
 
     /// Gives a repeatable order, unless the pod is busy or the verb has to pause.
-    fn order(&self, orders: &mut Orders, to: Ordinal, verb: Verb, then: Option<Verb>) {
+    pub(super) fn order(&self, orders: &mut Orders, to: Ordinal, verb: Verb, then: Option<Verb>) {
         if self.may(to, &verb) {
             orders.give[to] = Some(Order::Do(verb, then));
         }
@@ -253,7 +257,7 @@ impl Field<'_> {
 
     /// What one verb mends, while the pair goes on.
     fn mend(&self, orders: &mut Orders, to: Ordinal) {
-        let closed_by_hand = to == self.now.active;
+        let closed_by_hand = to == self.now.active && self.now.switchover.is_none();
         match &self.health[to] {
             Health::Ailing(Ailment::AgentStopped) => {
                 self.order(orders, to, Verb::StartRepAgent, None);
@@ -290,7 +294,7 @@ impl Field<'_> {
     }
 
     /// Fence the old active, then promote its peer.
-    fn fail_over(&self, orders: &mut Orders) {
+    pub(super) fn fail_over(&self, orders: &mut Orders) {
         let (old, new) = (self.now.active, self.now.standby());
         let name = |of: Ordinal| self.member(of).name.clone();
         let Some(candidate) = Candidate::seen(self.member(new)) else {

@@ -22,6 +22,8 @@ pub enum Reason {
     StandbyFailed(String, Why),
     /// A member works but for something that is being mended.
     Mending(String, Ailment),
+    /// The roles are being changed as planned: from, to, and what is being done.
+    SwitchingOver(String, String, &'static str),
     /// The active is closed to users.
     ActiveClosed(String),
     /// The active says that its peer has failed, or the peer says that of the active.
@@ -87,6 +89,7 @@ impl Reason {
             Self::ActiveFailed(..) => "ActiveFailed",
             Self::StandbyFailed(..) => "StandbyFailed",
             Self::Mending(..) => "Mending",
+            Self::SwitchingOver(..) => "SwitchingOver",
             Self::ActiveClosed(_) => "DatabaseClosed",
             Self::PeerEstranged(_) => "PeerEstranged",
             Self::Unclear(..) => "Unclear",
@@ -123,6 +126,9 @@ impl fmt::Display for Reason {
             Self::ActiveFailed(pod, why) => write!(f, "the active, {pod}, has failed: {why}"),
             Self::StandbyFailed(pod, why) => write!(f, "the standby, {pod}, has failed: {why}"),
             Self::Mending(pod, what) => write!(f, "{pod}: {what}; it is being mended in place"),
+            Self::SwitchingOver(from, to, what) => {
+                write!(f, "{to} is to be the active instead of {from}: {what}")
+            }
             Self::ActiveClosed(pod) => write!(
                 f,
                 "the database of the active, {pod}, is closed to users; if that is not on \

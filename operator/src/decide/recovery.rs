@@ -80,7 +80,7 @@ pub(super) fn both_down(scene: &Scene<'_>) -> Step {
 fn in_step(scene: &Scene<'_>) -> bool {
     let standing = &scene.seen.standing;
     standing.rebuild == Rebuild::Repair
-        && matches!(standing.previous, State::Normal | State::ActiveDown)
+        && matches!(standing.previous, State::Normal | State::Switchover | State::ActiveDown)
 }
 
 /// A standby that was not in step never takes the active's place.

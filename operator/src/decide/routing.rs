@@ -2,11 +2,11 @@
 //!
 //! Never: writes. Level-triggered: it says what should be, whatever was sent before (I10).
 
-use super::health::Health;
+use super::health::{Ailment, Health};
 use crate::agent::Verb;
 use crate::observation::{Member, Observation, Role};
 use crate::pair::{Both, Ordinal};
-use crate::standing::{Standing, State};
+use crate::standing::{Stage, Standing, State};
 
 /// A role label to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +53,18 @@ pub(super) fn role(
     let hands_off = matches!(now.state, State::ManualInterventionRequired | State::Reexamine);
     match &health[member] {
         _ if hands_off => carried,
+        // It was taken off the road for a change of roles that was given up.
+        Health::Unknown(_) if member == now.active && now.stage() == Some(Stage::Undo) => {
+            now.state.has_active().then_some(Role::Active)
+        }
         // Unknown changes nothing, as long as the role is still the member's.
         Health::Unknown(_) => carried.filter(|role| {
             let intended = if member == now.active { Role::Active } else { Role::Standby };
             *role == intended
         }),
         health if member == now.active => {
-            (now.state.has_active() && health.serves()).then_some(Role::Active)
+            let shut = now.switchover.is_some() && *health == Health::Ailing(Ailment::Closed);
+            (now.state.has_active() && health.serves() && !shut).then_some(Role::Active)
         }
         Health::Healthy | Health::OtherDown | Health::Ailing(_) if followed(now) => {
             Some(Role::Standby)
@@ -74,7 +79,7 @@ pub(super) fn role(
 
 /// The standby is one that could take over.
 const fn followed(now: &Standing) -> bool {
-    matches!(now.state, State::Normal | State::ActiveDown)
+    matches!(now.state, State::Normal | State::Switchover | State::ActiveDown)
 }
 
 /// The member is fit for use in its role: TimesTen's `ready`. Unknown changes nothing.
@@ -88,7 +93,11 @@ pub(super) fn ready(
     match &health[member] {
         Health::Unknown(_) if member == now.active => carried == Some(Role::Active),
         Health::Unknown(_) => carried == Some(Role::Standby),
-        health if member == now.active => now.state.has_active() && health.serves(),
+        // Until it gives up its role its pod stays ready, which protects it from being evicted.
+        health if member == now.active => {
+            let quiesces = now.stage() == Some(Stage::Quiesce);
+            (now.state.has_active() || quiesces) && health.serves()
+        }
         Health::Healthy | Health::OtherDown | Health::Ailing(_) => followed(now),
         Health::CatchingUp | Health::Down(_) => false,
     }

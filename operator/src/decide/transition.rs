@@ -9,12 +9,12 @@ use super::health::{Ailment, Health, Why};
 use super::human::Cause;
 use super::proof::{self, Candidate};
 use super::reason::Reason;
-use super::{human, recovery};
+use super::{human, recovery, switchover};
 use crate::agent::{Db, RepState, RunState, Verb};
 use crate::desired::{Desired, TrappedData};
 use crate::observation::{Member, Observation};
 use crate::pair::Ordinal;
-use crate::standing::{Rebuild, State};
+use crate::standing::{Ending, Rebuild, State, Switchover};
 
 /// When catching up is said to take long.
 const LONG_CATCHUP: Duration = Duration::from_secs(300);
@@ -28,6 +28,10 @@ pub struct Step {
     pub active: Ordinal,
     /// How the standby is to be brought back.
     pub rebuild: Rebuild,
+    /// The planned change of roles that goes on.
+    pub switchover: Option<Switchover>,
+    /// How one has ended in this step.
+    pub ended: Option<Ending>,
     /// Why.
     pub because: Reason,
 }
@@ -55,7 +59,14 @@ impl Scene<'_> {
 
     pub(super) fn step(&self, state: State, because: Reason) -> Step {
         let standing = &self.seen.standing;
-        Step { state, active: standing.active, rebuild: standing.rebuild, because }
+        Step {
+            state,
+            active: standing.active,
+            rebuild: standing.rebuild,
+            switchover: standing.switchover,
+            ended: None,
+            because,
+        }
     }
 
     /// Stays where it is.
@@ -63,7 +74,7 @@ impl Scene<'_> {
         self.step(self.seen.standing.state, because)
     }
 
-    fn active_failed(&self, why: &Why) -> Reason {
+    pub(super) fn active_failed(&self, why: &Why) -> Reason {
         Reason::ActiveFailed(self.a().name.clone(), why.clone())
     }
 
@@ -78,7 +89,7 @@ impl Scene<'_> {
         let standing = &self.seen.standing;
         let unproven = standing.intent.as_ref().is_some_and(|intent| intent.unproven);
         let rebuild = if unproven { Rebuild::Keep } else { Rebuild::Copy };
-        Step { state, active: standing.standby(), rebuild, because }
+        Step { active: standing.standby(), rebuild, ..self.step(state, because) }
     }
 }
 
@@ -91,6 +102,7 @@ pub fn next(scene: &Scene<'_>) -> Step {
     match scene.seen.standing.state {
         State::Initializing => initializing(scene),
         State::Normal => normal(scene),
+        State::Switchover => switchover::next(scene),
         State::ActiveDown => active_down(scene),
         State::ActiveTakeover => active_takeover(scene),
         State::StandbyDown | State::StandbyStarting | State::StandbyCatchup => alone(scene),
@@ -134,8 +146,14 @@ fn initializing(scene: &Scene<'_>) -> Step {
 
 fn normal(scene: &Scene<'_>) -> Step {
     let (a, s) = (|| scene.a().name.clone(), || scene.s().name.clone());
+    if let Some(why) = switchover::stranded(scene) {
+        return scene.step(State::ActiveDown, scene.active_failed(&why));
+    }
+    let left_closed = scene.seen.standing.switchover.is_none();
     match (scene.active, scene.standby) {
-        (Health::Healthy, Health::Healthy) => scene.stay(Reason::AllIsWell),
+        (Health::Healthy, Health::Healthy) => {
+            switchover::begin(scene).unwrap_or_else(|| scene.stay(Reason::AllIsWell))
+        }
         (Health::Down(why), Health::Down(too)) => {
             scene.step(State::BothDown, both_failed(scene, why, too))
         }
@@ -145,7 +163,9 @@ fn normal(scene: &Scene<'_>) -> Step {
         (_, Health::CatchingUp) => scene.step(State::StandbyCatchup, Reason::CatchingUp(s())),
         (_, Health::Unknown(puzzle)) => scene.stay(Reason::Unclear(s(), puzzle.clone())),
         (_, Health::Ailing(what)) => scene.stay(Reason::Mending(s(), *what)),
-        (Health::Ailing(Ailment::Closed), _) => scene.stay(Reason::ActiveClosed(a())),
+        (Health::Ailing(Ailment::Closed), _) if left_closed => {
+            scene.stay(Reason::ActiveClosed(a()))
+        }
         (Health::Ailing(what), _) => scene.stay(Reason::Mending(a(), *what)),
         (Health::OtherDown, _) if estranged_for_long(scene) => {
             scene.step(State::ActiveTakeover, Reason::PeerEstranged(a()))
@@ -312,7 +332,7 @@ fn after_active(scene: &Scene<'_>, why: &Why) -> Step {
     scene.step(State::BothDown, because)
 }
 
-fn both_failed(scene: &Scene<'_>, a: &Why, s: &Why) -> Reason {
+pub(super) fn both_failed(scene: &Scene<'_>, a: &Why, s: &Why) -> Reason {
     Reason::BothFailed(format!("{}: {a}; {}: {s}", scene.a().name, scene.s().name))
 }
 

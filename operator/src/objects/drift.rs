@@ -62,6 +62,12 @@ impl Write {
         format!("{} {}", self.target().resource.kind, self.target().object.name_any())
     }
 
+    /// It creates the Secret that the agents' credentials are in.
+    #[must_use]
+    pub fn makes_credentials(&self) -> bool {
+        matches!(self, Self::Create(target) if target.resource.kind == "Secret")
+    }
+
     /// The version in which the object was seen to differ; none if it was not there.
     #[must_use]
     pub fn seen_version(&self) -> Option<String> {

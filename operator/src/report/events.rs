@@ -70,10 +70,31 @@ pub fn between(
         && was != now
     {
         let note = format!("TimesTenClassic was {was}, now {now}");
-        let good = ["Normal", "AllReplicasReady"].contains(&was.as_str());
-        notes.push(Note { warning: good, reason: "StateChange", text: note });
+        let planned = now == "Switchover";
+        notes.push(Note {
+            warning: ["Normal", "AllReplicasReady"].contains(&was.as_str()) && !planned,
+            reason: "StateChange",
+            text: note,
+        });
     }
+    of_switchover(before, after, &mut notes);
     if deleting { Vec::new() } else { notes }
+}
+
+/// A planned change of roles has ended.
+fn of_switchover(
+    before: &TimesTenClassicStatus,
+    after: &TimesTenClassicStatus,
+    notes: &mut Vec<Note>,
+) {
+    let ended = |status: &TimesTenClassicStatus| status.switchover.as_ref()?.ended.clone();
+    let Some(last) = after.switchover.as_ref().filter(|_| ended(before) != ended(after)) else {
+        return;
+    };
+    let warning = last.outcome.as_deref() != Some("Done");
+    let reason = if warning { "Error" } else { "StateChange" };
+    let text = last.message.clone().unwrap_or_default();
+    notes.push(Note { warning, reason, text });
 }
 
 /// The facts of a pod: said when they become known or change, not when they become unknown.

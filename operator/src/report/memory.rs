@@ -7,12 +7,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::conditions::MANAGED;
 use crate::crd::{
-    AsyncStatus, IntentStatus, LastFailover, PodStatus, StandbyRebuild, TimesTenClassicStatus,
+    AsyncStatus, IntentStatus, LastFailover, PodStatus, StandbyRebuild, SwitchoverStatus,
+    TimesTenClassicStatus,
 };
 use crate::observation::Observation;
 use crate::pair::{Both, Ordinal};
 use crate::standing::{
-    Failover, Incarnation, Intent, Irreversible, Rebuild, Standing, State, TaskRecord,
+    Ending, Failover, Incarnation, Intent, Irreversible, Occasion, Outcome, Rebuild, Stage,
+    Standing, State, Switchover, TaskRecord,
 };
 
 /// Words of `standbyDownStandbyAS.mode`.
@@ -49,6 +51,11 @@ pub fn standing(status: Option<&TimesTenClassicStatus>) -> Standing {
     standing.twosafe = status.using_twosafe.unwrap_or_default();
     standing.lax = status.both_down_recovery_ineligible.unwrap_or_default();
     standing.failover = status.last_failover.as_ref().and_then(read_failover);
+    if let Some(switchover) = &status.switchover {
+        standing.switchover_asked = switchover.prev_switchover.clone().unwrap_or_default();
+        standing.switchover = read_switchover(switchover);
+        standing.switched = read_ending(switchover);
+    }
     if matches!(now, State::ManualInterventionRequired | State::Failed) {
         standing.manual = status
             .conditions
@@ -101,6 +108,7 @@ pub(super) fn keep(
     status.prev_reexamine = Some(standing.reexamine.clone());
     status.using_twosafe = Some(standing.twosafe);
     status.both_down_recovery_ineligible = Some(standing.lax);
+    keep_switchover(status, standing);
     status.last_failover = standing.failover.as_ref().map(|failover| LastFailover {
         from: Some(failover.from.clone()),
         to: Some(failover.to.clone()),
@@ -111,6 +119,21 @@ pub(super) fn keep(
         routed_at: failover.routed.map(Time),
         restored_at: failover.restored.map(Time),
     });
+}
+
+/// Nothing is said of changes of roles before the first.
+fn keep_switchover(status: &mut TimesTenClassicStatus, standing: &Standing) {
+    let (now, last) = (standing.switchover, standing.switched.as_ref());
+    let said = SwitchoverStatus {
+        prev_switchover: Some(standing.switchover_asked.clone()).filter(|asked| !asked.is_empty()),
+        occasion: now.map(|now| now.occasion.word().into()),
+        stage: now.map(|now| now.stage.word().into()),
+        since: now.map(|now| Time(now.since)),
+        outcome: last.map(|last| last.outcome.word().into()),
+        message: last.map(|last| last.text.clone()),
+        ended: last.map(|last| Time(last.at)),
+    };
+    status.switchover = Some(said).filter(|said| *said != SwitchoverStatus::default());
 }
 
 /// The last task stays readable after its end; only `running` makes it one to be watched.
@@ -203,6 +226,24 @@ fn read_failover(failover: &LastFailover) -> Option<Failover> {
         promoted: time(&failover.promoted_at),
         routed: time(&failover.routed_at),
         restored: time(&failover.restored_at),
+    })
+}
+
+fn read_switchover(status: &SwitchoverStatus) -> Option<Switchover> {
+    let (occasion, stage) = (status.occasion.as_deref()?, status.stage.as_deref()?);
+    Some(Switchover {
+        occasion: Occasion::ALL.into_iter().find(|known| known.word() == occasion)?,
+        stage: Stage::ALL.into_iter().find(|known| known.word() == stage)?,
+        since: status.since.as_ref()?.0,
+    })
+}
+
+fn read_ending(status: &SwitchoverStatus) -> Option<Ending> {
+    let outcome = status.outcome.as_deref()?;
+    Some(Ending {
+        outcome: Outcome::ALL.into_iter().find(|known| known.word() == outcome)?,
+        text: status.message.clone().unwrap_or_default(),
+        at: status.ended.as_ref()?.0,
     })
 }
 

@@ -97,8 +97,11 @@ pub enum Step {
     Cut(Link),
     /// Mends all cuts.
     MendCuts(Nothing),
-    /// Stops the operator and starts a new one, which knows nothing but what is written.
+    /// Stops the operator, the leader if there are several, and starts a new one, which knows nothing but what is written.
     CrashOperator(Crash),
+    /// Cuts the operator that leads off from the API server and from all agents for so long. It
+    /// goes on, and does not know.
+    IsolateOperator(Span),
 }
 
 /// Written as `{}`.
@@ -106,7 +109,8 @@ pub enum Step {
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// A member of the pair: `active`, `standby` (as of now), or a pod's name.
+/// A member of a pair: `active`, `standby` (as of now), `second/active` of another object, or a pod's
+/// name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Member(pub String);
@@ -115,6 +119,9 @@ pub struct Member(pub String);
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Seen {
+    /// Whose state, active, route, status, conditions and existence are meant. Default: `sample`.
+    #[serde(default)]
+    pub of: Option<String>,
     /// `status.highLevelState`.
     #[serde(default)]
     pub state: Option<String>,

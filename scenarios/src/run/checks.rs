@@ -9,10 +9,7 @@ use serde_json::Value;
 use timesten_operator::crd::{GROUP, KIND, STORED};
 
 use crate::case::Seen;
-use crate::world::{NAMESPACE, World};
-
-/// The name of the object that scenarios are about.
-pub(super) const OBJECT: &str = "sample";
+use crate::world::{NAMESPACE, OBJECT, World};
 
 /// The API of `TimesTenClassic` objects, as plain JSON.
 pub(super) fn objects(client: Client) -> Api<DynamicObject> {
@@ -21,14 +18,15 @@ pub(super) fn objects(client: Client) -> Api<DynamicObject> {
     Api::namespaced_with(client, NAMESPACE, &resource)
 }
 
-/// The object as it was committed last; nothing if it is not there.
-pub(super) fn object(world: &World) -> Option<Arc<Value>> {
-    world.record.with(|record| record.object.clone())
+/// An object as it was committed last; nothing if it is not there.
+pub(super) fn object(world: &World, name: &str) -> Option<Arc<Value>> {
+    world.record.with(|record| record.objects.get(name).cloned())
 }
 
 /// What is not as `seen` says: expected and seen, a line each. Empty: all is.
 pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
-    let object = object(world);
+    let name = seen.of.as_deref().unwrap_or(OBJECT);
+    let object = object(world, name);
     let status = object.as_ref().and_then(|object| object.get("status"));
     let text = |key: &str| status.and_then(|s| s.get(key)?.as_str()).unwrap_or("-").to_owned();
     let mut wrong = Vec::new();
@@ -44,7 +42,7 @@ pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
         differ("active", active, text("activePods"));
     }
     if let Some(routed) = &seen.routed {
-        differ("routed", routed, routed_to(world));
+        differ("routed", routed, routed_to(world, name));
     }
     if let Some(exists) = seen.exists {
         differ("exists", &exists.to_string(), object.is_some().to_string());
@@ -116,8 +114,8 @@ fn lacking(at: &str, wanted: &Value, is: &Value, wrong: &mut Vec<String>) {
     }
 }
 
-fn routed_to(world: &World) -> String {
-    let active = world.routes.active();
+fn routed_to(world: &World, object: &str) -> String {
+    let active = world.routes.active(object);
     active.map_or_else(|| "nobody".into(), |host| pod(&host).to_owned())
 }
 

@@ -8,11 +8,11 @@ use kube::Api;
 use kube::api::{DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::checks::{self, OBJECT};
+use super::checks;
 use super::steps::{Player, Result};
 use crate::case::{Evict, Files, Member, Peer, Rep, Scale, SetClock, Sidecar, Span, Step};
 use crate::timeline::Who;
-use crate::world::NAMESPACE;
+use crate::world::{NAMESPACE, OBJECT};
 
 impl Player<'_> {
     /// Plays a step that damages something.
@@ -24,7 +24,7 @@ impl Player<'_> {
             Step::DeleteCredentials(_) => self.delete_credentials(law).await,
             Step::RestoreCredentials(_) => self.restore_credentials(law).await,
             Step::WipeStatus(_) => self.wipe_status().await,
-            Step::Recreate(_) => self.create_object().await,
+            Step::Recreate(_) => self.create_object(OBJECT).await,
             Step::CreateFiles(files) => self.create_files(files).await,
             Step::SetClock(set) => self.set_clock(law, set),
             other => self.database(law, other),
@@ -172,7 +172,7 @@ impl Player<'_> {
             _ => return Err(self.wrong(law, "write either ahead or back", vec![])),
         };
         self.say(format!("the operator's clock jumps by {by} s"));
-        self.world.shift_operator_clock(by);
+        self.world.operators.shift_clock(by);
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! Faults: what goes wrong in a scenario, and how it ends.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use kube::Api;
 use kube::api::DeleteParams;
 use serde_json::Value;
 
-use super::checks::OBJECT;
 use super::steps::{Player, Result, WITHIN};
 use crate::case::{
     AgentFault, AgentMisbehaves, ApiFault, ApiMisbehaves, Crash, CrashPoint, Link, Member, Seen,
@@ -96,12 +94,16 @@ impl Player<'_> {
             Step::Api(misbehaves) => self.api(law, misbehaves),
             Step::Cut(link) => self.cut(link),
             Step::CrashOperator(crash) => self.crash(law, crash).await,
+            Step::IsolateOperator(span) => {
+                self.isolate_operator(*span).await;
+                Ok(())
+            }
             Step::RestoreNodes(_) => {
                 self.restore_nodes().await;
                 Ok(())
             }
             Step::AgentsBehave(_) => {
-                self.agents_behave();
+                self.world.fleet.behave();
                 Ok(())
             }
             Step::ApiBehaves(_) => {
@@ -120,9 +122,8 @@ impl Player<'_> {
         self.world.record.say(Who::Fault, text);
     }
 
-    fn agent(&mut self, misbehaves: &AgentMisbehaves) -> Result {
+    fn agent(&self, misbehaves: &AgentMisbehaves) -> Result {
         let host = self.host(&misbehaves.of)?;
-        self.touched.insert(host.clone());
         let on = match misbehaves.on.as_str() {
             "any" => On::Any,
             "get" => On::Get,
@@ -147,19 +148,6 @@ impl Player<'_> {
             script.clear(id);
         });
         Ok(())
-    }
-
-    pub(super) fn agents_behave(&self) {
-        for host in self.every_host() {
-            self.world.fleet.script(&host).clear_all();
-        }
-    }
-
-    /// The hosts that a fault may be about, whether they are up or not.
-    fn every_host(&self) -> BTreeSet<String> {
-        let pair = ["0", "1"].map(|number| format!("{OBJECT}-{number}"));
-        let named = pair.map(|pod| format!("{pod}.{OBJECT}.{NAMESPACE}.svc.cluster.local"));
-        named.into_iter().chain(self.world.fleet.hosts()).chain(self.touched.clone()).collect()
     }
 
     fn api(&self, law: &str, misbehaves: &ApiMisbehaves) -> Result {
@@ -223,10 +211,9 @@ impl Player<'_> {
         }
     }
 
-    fn cut(&mut self, link: &Link) -> Result {
+    fn cut(&self, link: &Link) -> Result {
         let place = |name: String| Member(name);
         let to = self.host(&place(link.to.clone()))?;
-        self.touched.insert(to.clone());
         self.say(format!("cut {} -> {}", link.from, link.to));
         if link.from == OPERATOR {
             self.world.network.cut(OPERATOR, &to);
@@ -241,10 +228,7 @@ impl Player<'_> {
 
     pub(super) fn mend_cuts(&self) {
         self.world.network.mend_all();
-        let hosts = self.every_host();
-        for from in &hosts {
-            hosts.iter().for_each(|to| self.world.fleet.links().heal(from, to));
-        }
+        self.world.fleet.links().heal_all();
     }
 
     pub(super) async fn restore_nodes(&self) {
@@ -282,12 +266,20 @@ impl Player<'_> {
                 return Err(self.wrong(law, "the operator did not write so often", vec![]));
             }
         }
-        self.say("the operator is killed".into());
-        self.world.stop_operator().await;
+        let leader = self.world.operators.leader().await;
+        self.say(format!("{leader} is killed"));
+        self.world.operators.kill(&leader).await;
         tokio::time::sleep(crash.down.map_or(DOWN, |Span(down)| down)).await;
-        self.say("a new operator starts".into());
-        self.world.start_operator();
+        self.say(format!("{leader} starts again"));
+        self.world.operators.start();
         Ok(())
+    }
+
+    async fn isolate_operator(&self, span: Span) {
+        let leader = self.world.operators.leader().await;
+        self.say(format!("{leader} is cut off from everything"));
+        self.world.operators.isolate(&leader, true);
+        self.later(Some(span), move |world| world.operators.isolate(&leader, false));
     }
 }
 

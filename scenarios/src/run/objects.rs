@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::checks::{self, OBJECT};
+use super::checks;
 use super::steps::{Player, Result};
 use crate::timeline::Who;
+use crate::world::OBJECT;
 
 impl Player<'_> {
     /// The user sets labels of the object.

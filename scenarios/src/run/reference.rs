@@ -6,9 +6,9 @@ use std::time::Duration;
 use kube::api::ListParams;
 use serde_json::Value;
 
-use super::checks::{self, OBJECT};
+use super::checks;
 use crate::case::{Case, Seen, Span, Step};
-use crate::world::World;
+use crate::world::{OBJECT, World};
 
 /// How long the reference may take to come to rest.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -50,7 +50,7 @@ pub(super) async fn shape(world: &World) -> Vec<String> {
             }
         }
     }
-    let object = checks::object(world).unwrap_or_default();
+    let object = checks::object(world, OBJECT).unwrap_or_default();
     let state = object.pointer("/status/highLevelState").and_then(Value::as_str).unwrap_or("-");
     shape.push(format!("{OBJECT} is {state}"));
     let list = |pointer| object.pointer(pointer).and_then(Value::as_array).into_iter().flatten();

@@ -1,6 +1,5 @@
 //! The steps: what the user, the faults and the checks of a scenario do.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +8,12 @@ use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::{Map, Value, json};
 
-use super::checks::{self, OBJECT, differences};
+use super::checks::{self, differences};
 use super::reference;
 use crate::case::{Case, History, Member, Seen, Span, Step};
 use crate::oracles::Violation;
 use crate::timeline::Who;
-use crate::world::{NAMESPACE, World};
+use crate::world::{NAMESPACE, OBJECT, World};
 
 pub(super) type Result<T = ()> = std::result::Result<T, Violation>;
 
@@ -28,8 +27,6 @@ pub(super) struct Player<'a> {
     pub(super) world: Arc<World>,
     case: &'a Case,
     pub(super) faulted: bool,
-    /// Hosts that a fault was about.
-    pub(super) touched: BTreeSet<String>,
     reference: Vec<String>,
     /// The Secret of the agents, if it was deleted.
     pub(super) credentials: Option<Secret>,
@@ -39,8 +36,7 @@ pub(super) struct Player<'a> {
 
 impl<'a> Player<'a> {
     pub(super) fn new(world: Arc<World>, case: &'a Case, reference: Vec<String>) -> Self {
-        let (credentials, ttspec, touched) = (None, Map::new(), BTreeSet::new());
-        Self { world, case, faulted: false, touched, reference, credentials, ttspec }
+        Self { world, case, faulted: false, reference, credentials: None, ttspec: Map::new() }
     }
 
     /// Something is not as it should be.
@@ -82,21 +78,24 @@ impl<'a> Player<'a> {
             self.ttspec.clone_from(ttspec);
         }
         self.put_in_the_way(&setting.in_the_way).await?;
-        self.create_object().await
+        for name in std::iter::once(OBJECT).chain(setting.objects.iter().map(String::as_str)) {
+            self.create_object(name).await?;
+        }
+        Ok(())
     }
 
-    /// The user creates the object.
-    pub(super) async fn create_object(&self) -> Result {
+    /// The user creates an object.
+    pub(super) async fn create_object(&self, name: &str) -> Result {
         let mut ttspec = Value::Object(self.ttspec.clone());
         merge(&mut ttspec, &Value::Object(self.case.world.ttspec.clone()));
         let object = json!({
             "apiVersion": "timesten.oracle.com/v5",
             "kind": "TimesTenClassic",
-            "metadata": {"name": OBJECT, "namespace": NAMESPACE},
+            "metadata": {"name": name, "namespace": NAMESPACE},
             "spec": {"ttspec": ttspec, "template": self.case.world.template},
         });
         let object = self.done("write the object", serde_json::from_value(object))?;
-        self.world.record.say(Who::User, "create timestenclassic/sample");
+        self.world.record.say(Who::User, format!("create timestenclassic/{name}"));
         let api = checks::objects(self.world.client());
         self.done("create the object", api.create(&PostParams::default(), &object).await)?;
         Ok(())
@@ -222,20 +221,20 @@ impl<'a> Player<'a> {
     }
 
     fn history(&self, law: &str, history: &History) -> Result {
-        let (states, verbs) =
-            self.world.record.with(|record| (record.states.clone(), record.verbs.clone()));
-        if let Some(wanted) = &history.state {
-            let went: Vec<String> = states.into_iter().map(|(_, state)| state).collect();
-            if *wanted != went {
-                return Err(self.wrong(
-                    law,
-                    "the object went through other states",
-                    vec![
-                        format!("expected {}", wanted.join(", ")),
-                        format!("seen     {}", went.join(", ")),
-                    ],
-                ));
-            }
+        let (went, verbs) = self.world.record.with(|record| {
+            (record.states.get(OBJECT).cloned().unwrap_or_default(), record.verbs.clone())
+        });
+        if let Some(wanted) = &history.state
+            && *wanted != went
+        {
+            return Err(self.wrong(
+                law,
+                "the object went through other states",
+                vec![
+                    format!("expected {}", wanted.join(", ")),
+                    format!("seen     {}", went.join(", ")),
+                ],
+            ));
         }
         let count = |verb: &String| verbs.get(verb).copied().unwrap_or_default();
         let wrong: Vec<String> = history
@@ -264,17 +263,28 @@ impl<'a> Player<'a> {
 
     /// All faults end, and the pair must come to rest.
     pub(super) async fn come_to_rest(&mut self, within: Duration) -> Result {
-        self.agents_behave();
+        self.world.fleet.behave();
         self.world.faults.clear();
         self.mend_cuts();
         self.restore_nodes().await;
-        self.world.start_operator();
+        self.world.operators.rejoin();
+        self.world.operators.start();
         let seen = match self.case.ends.as_str() {
             "gone" => Seen { exists: Some(false), ..Seen::default() },
             state => Seen { state: Some(state.into()), ..Seen::default() },
         };
         let seen = Seen { within: Some(Span(within)), ..seen };
-        self.eventually("convergence", &seen).await
+        self.eventually("convergence", &seen).await?;
+        for name in &self.case.world.objects {
+            let seen = Seen {
+                of: Some(name.clone()),
+                state: Some("Normal".into()),
+                within: Some(Span(within)),
+                ..Seen::default()
+            };
+            self.eventually("convergence", &seen).await?;
+        }
+        Ok(())
     }
 
     /// The longest time without service after the first fault.
@@ -335,12 +345,13 @@ impl<'a> Player<'a> {
 
     /// The pod that a member is now.
     pub(super) fn pod(&self, member: &Member) -> Result<String> {
-        let wanted = match member.0.as_str() {
+        let (name, role) = member.0.split_once('/').unwrap_or((OBJECT, &member.0));
+        let wanted = match role {
             "active" => "Active",
             "standby" => "Standby",
             pod => return Ok(pod.to_owned()),
         };
-        let object = checks::object(&self.world).unwrap_or_default();
+        let object = checks::object(&self.world, name).unwrap_or_default();
         let pods = object.pointer("/status/podStatus").and_then(Value::as_array).cloned();
         pods.into_iter()
             .flatten()
@@ -354,7 +365,8 @@ impl<'a> Player<'a> {
 
     pub(super) fn host(&self, member: &Member) -> Result<String> {
         let pod = self.pod(member)?;
-        Ok(format!("{pod}.{OBJECT}.{NAMESPACE}.svc.cluster.local"))
+        let object = pod.rsplit_once('-').map_or(OBJECT, |(object, _ordinal)| object);
+        Ok(format!("{pod}.{object}.{NAMESPACE}.svc.cluster.local"))
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use fake_agent::{App, Fleet};
 use tokio::time::Instant;
 
+use super::OBJECT;
 use super::routes::Routes;
 
 /// What the application has gone through.
@@ -45,7 +46,7 @@ impl Application {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let hosts = routes.used();
+            let hosts = routes.used(OBJECT);
             let (mut some, mut all) = (false, !hosts.is_empty());
             for host in &hosts {
                 let written = self.app.commit(host).await.is_ok();

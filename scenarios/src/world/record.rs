@@ -14,7 +14,7 @@ use timesten_operator::clock::Clock;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Routes;
+use super::{OBJECT, Routes};
 use crate::determinism::TraceHash;
 use crate::oracles::{Oracles, Sight, Violation};
 use crate::timeline::{Moment, Timeline, Who};
@@ -24,10 +24,10 @@ use crate::timeline::{Moment, Timeline, Who};
 pub struct Record {
     /// Everything, line by line.
     pub timeline: Timeline,
-    /// The object as it was committed last; nothing when it is not there.
-    pub object: Option<Arc<Value>>,
-    /// The states that the object went through.
-    pub states: Vec<(Duration, String)>,
+    /// The objects that are there, by name, as they were committed last.
+    pub objects: BTreeMap<String, Arc<Value>>,
+    /// The states that each object went through.
+    pub states: BTreeMap<String, Vec<String>>,
     /// How often each verb was sent to an agent.
     pub verbs: BTreeMap<String, u32>,
     /// What the oracles know.
@@ -174,18 +174,13 @@ impl Record {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("");
         match change.resource.as_str() {
             "timestenclassics" => {
-                self.object =
-                    Some(Arc::clone(object)).filter(|_| change.kind != ChangeKind::Deleted);
-                let state = text("/status/highLevelState").to_owned();
-                let last = self.states.last().map(|(_, state)| state.as_str());
+                let name = &change.name;
                 if change.kind == ChangeKind::Deleted {
-                    self.add(at, Who::Kubernetes, format!("{} is gone", change.name));
-                } else if object.pointer("/status/highLevelState").is_some()
-                    && last != Some(state.as_str())
-                {
-                    self.add(at, Who::Operator, format!("state {state}: {}", reason(object)));
-                    self.states.push((at, state.clone()));
-                    self.oracles.see(at, Sight::State(state, self.replicated()));
+                    self.objects.remove(name);
+                    self.add(at, Who::Kubernetes, format!("{name} is gone"));
+                } else {
+                    self.objects.insert(name.clone(), Arc::clone(object));
+                    self.state(at, name, object);
                 }
                 if let Some(intent) = object.pointer("/status/intent/verb").and_then(Value::as_str)
                 {
@@ -196,10 +191,11 @@ impl Record {
                 }
             }
             "events" if text("/involvedObject/kind") == "TimesTenClassic" => {
+                let of = text("/involvedObject/name").to_owned();
                 let (reason, note) = (text("/reason").to_owned(), text("/message").to_owned());
                 if change.kind == ChangeKind::Added {
                     self.add(at, Who::Operator, format!("event {reason}: {note}"));
-                    self.oracles.see(at, Sight::Event(reason, note));
+                    self.oracles.see(at, Sight::Event { of, reason, note });
                 }
             }
             "pods" => self.add(at, Who::Kubernetes, pod(change)),
@@ -214,13 +210,25 @@ impl Record {
         }
     }
 
-    /// The databases of the object replicate.
-    fn replicated(&self) -> bool {
-        let topology = |object: &Value| {
-            object.pointer("/spec/ttspec/replicationTopology").and_then(Value::as_str)
-                == Some("none")
-        };
-        !self.object.as_deref().is_some_and(topology)
+    /// The state of an object, if it is another than before.
+    fn state(&mut self, at: Duration, name: &str, object: &Value) {
+        let state = object.pointer("/status/highLevelState").and_then(Value::as_str);
+        let Some(state) = state.map(ToOwned::to_owned) else { return };
+        let states = self.states.entry(name.to_owned()).or_default();
+        if states.last() == Some(&state) {
+            return;
+        }
+        states.push(state.clone());
+        let whose = if name == OBJECT { String::new() } else { format!("of {name} ") };
+        self.add(at, Who::Operator, format!("state {whose}{state}: {}", reason(object)));
+        let replicated = !is_lone(object);
+        self.oracles.see(at, Sight::State(state, replicated));
+    }
+
+    /// The host is of an object whose databases do not replicate.
+    fn lone(&self, host: &str) -> bool {
+        let object = host.split('.').nth(1).and_then(|name| self.objects.get(name));
+        object.is_some_and(|object| is_lone(object))
     }
 
     fn timesten(&mut self, at: Duration, event: &Event) {
@@ -238,7 +246,7 @@ impl Record {
                 if !matches!(verb.as_str(), "GET" | "POLL") {
                     *self.verbs.entry(verb.clone()).or_default() += 1;
                     self.add(at, Who::TimesTen, format!("{host} is told {verb}"));
-                    if !self.replicated() {
+                    if self.lone(&event.host) {
                         self.oracles.see(at, Sight::Lone(host, verb.clone()));
                     }
                 }
@@ -260,7 +268,7 @@ impl Record {
                 tell(format!("a copy at position {} is destroyed", copy.position));
                 // Without replication only faults destroy: that the operator never does is judged
                 // by the verbs.
-                if self.replicated() {
+                if !self.lone(&event.host) {
                     self.oracles.see(at, Sight::Destroyed(copy.clone(), others.clone()));
                 }
             }
@@ -270,6 +278,11 @@ impl Record {
             Happening::Fault(text) => self.add(at, Who::Fault, format!("{host} {text}")),
         }
     }
+}
+
+/// The databases of an object do not replicate.
+fn is_lone(object: &Value) -> bool {
+    object.pointer("/spec/ttspec/replicationTopology").and_then(Value::as_str) == Some("none")
 }
 
 /// The message of the condition that says why.

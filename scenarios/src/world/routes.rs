@@ -90,13 +90,14 @@ impl Routes {
         self.known().slices.values().flatten().cloned().collect()
     }
 
-    /// The hosts that clients use: the active, and without replication all that are ready.
+    /// The hosts that clients of an object use: the active, and without replication all that are
+    /// ready.
     #[must_use]
-    pub fn used(&self) -> Vec<String> {
-        let active = self.active();
+    pub fn used(&self, object: &str) -> Vec<String> {
+        let active = self.active(object);
         let known = self.known();
-        let lone = known.lone.iter().filter_map(|object| known.ready.get(object)).flatten();
-        active.into_iter().chain(lone.cloned()).collect()
+        let lone = known.ready.get(object).filter(|_| known.lone.contains(object));
+        active.into_iter().chain(lone.into_iter().flatten().cloned()).collect()
     }
 
     /// The object's databases do not replicate.
@@ -105,10 +106,11 @@ impl Routes {
         self.known().lone.contains(object)
     }
 
-    /// The host that a client is sent to.
+    /// The host that a client of an object is sent to.
     #[must_use]
-    pub fn active(&self) -> Option<String> {
-        self.all().into_iter().next()
+    pub fn active(&self, object: &str) -> Option<String> {
+        let of_it = |host: &String| host.split('.').nth(1) == Some(object);
+        self.all().into_iter().find(of_it)
     }
 }
 
