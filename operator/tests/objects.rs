@@ -45,6 +45,7 @@ fn live(wanted: &Wanted) -> Live {
         headless_service: Some(Arc::new(wanted.headless_service.clone())),
         active_service: wanted.active_service.clone().map(Arc::new),
         stateful_set: Some(Arc::new(wanted.stateful_set.clone())),
+        subscribers: wanted.subscribers.clone().map(Arc::new),
         disruption_budget: Some(Arc::new(wanted.disruption_budget.clone())),
     }
 }

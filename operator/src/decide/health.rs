@@ -266,6 +266,29 @@ pub fn of_lone(seen: &Member, known: Option<&Incarnation>, patience: Patience) -
     if facts.open == Some(false) { Health::Ailing(Ailment::Closed) } else { Health::Healthy }
 }
 
+/// The health of a subscriber.
+#[must_use]
+pub fn of_subscriber(seen: &Member, known: Option<&Incarnation>, patience: Patience) -> Health {
+    let (facts, unchanged) = match reach(seen, None, known, patience) {
+        Ok(reached) => reached,
+        Err(health) => return health,
+    };
+    if let Some(health) = database(facts, unchanged, patience) {
+        return health;
+    }
+    let bounded = |puzzle| bounded(puzzle, unchanged, patience.rep_state);
+    match (facts.rep_scheme, facts.rep_agent) {
+        (RepScheme::None, _) => Health::Down(Why::NoScheme),
+        (RepScheme::Unknown, _) => bounded(Puzzle::Missing("scheme")),
+        (RepScheme::Exists, RunState::Unknown) => bounded(Puzzle::Missing("replication agent")),
+        (RepScheme::Exists, RunState::NotRunning) => Health::Ailing(Ailment::AgentStopped),
+        (RepScheme::Exists, RunState::Running) if facts.open == Some(false) => {
+            Health::Ailing(Ailment::Closed)
+        }
+        (RepScheme::Exists, RunState::Running) => Health::Healthy,
+    }
+}
+
 /// Whether the member can be asked at all: its facts, and for how long they have been the same.
 fn reach<'a>(
     seen: &'a Member,

@@ -185,6 +185,17 @@ impl GoodSource {
     }
 }
 
+impl GoodSource {
+    /// The member as the source of a subscriber: a standby in step, or an active that serves.
+    #[must_use]
+    pub fn of_subscriber(member: &Member, decided: Option<Duration>) -> Option<Self> {
+        let fresh = member.heard().zip(decided).is_some_and(|(heard, ago)| heard.asked < ago);
+        let runs = member.facts().is_some_and(|facts| facts.rep_agent == RunState::Running);
+        let in_step = runs && Candidate::seen(member).is_some();
+        (fresh && (in_step || serves(member))).then_some(Self(()))
+    }
+}
+
 /// The member's last reply shows an active that can be copied.
 #[must_use]
 pub fn serves(member: &Member) -> bool {
