@@ -18,7 +18,7 @@ use crate::objects::{Versions, Wanted, Write};
 use crate::observation::{Agent, Doing, Failure, Heard, Markers, Quiet, Role, Silence, Task};
 use crate::since::Since;
 use crate::standing::replicas::ReplicaState;
-use crate::standing::{Incarnation, Intent, Standing, State};
+use crate::standing::{Incarnation, Intent, PodIntent, Standing, State};
 use crate::writes::Writes;
 
 /// What is remembered of one object.
@@ -58,6 +58,10 @@ pub struct Pod {
     pub reads: Reads,
     /// The state that the status says it is in, if it has one of its own.
     pub state: Since<Option<ReplicaState>>,
+    /// The irreversible act that the status says is about to be done in it.
+    pub intent: Since<Option<PodIntent>>,
+    /// The task that the status says is under way in it.
+    pub task: Since<Option<String>>,
 }
 
 /// The owned objects, compared with the spec.
@@ -98,6 +102,8 @@ impl Memory {
             link: Link::new(now),
             reads: Reads::default(),
             state: Since::new(None, now),
+            intent: Since::new(None, now),
+            task: Since::new(None, now),
         })
     }
 

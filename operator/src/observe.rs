@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1;
 use kube::ResourceExt;
 use tokio::time::Instant;
@@ -19,7 +20,8 @@ use crate::labels;
 use crate::memory::{Compared, Memory};
 use crate::objects::{self, Live, Parts};
 use crate::observation::{
-    Lone, Member, Observation, Owned, Pod, PodFacts, Replicas, Role, Silence, TtContainer,
+    Lone, Member, Observation, Owned, Pod, PodFacts, Replicas, Role, Silence, Subscriber,
+    TtContainer,
 };
 use crate::operator::{Key, Operator};
 use crate::pair::Both;
@@ -87,6 +89,7 @@ impl Operator {
         let shown: Vec<&v1::Pod> = pods.iter().filter_map(|(_, pod)| pod.as_deref()).collect();
         let versions = versions(&shown);
         let owned = self.owned_of(&mut guard, &sight, desired, &shown, now);
+        let subscribers = self.subscribers(&mut guard, &sight, desired, now);
         let members = Both::each(|ordinal| {
             let task = standing.task_of(ordinal);
             let name = names[ordinal].clone();
@@ -108,12 +111,46 @@ impl Operator {
             rebuild_age: guard.rebuild_age(now),
             standing,
             members,
+            subscribers,
             owned,
             locked_out: guard.locked_out.clone(),
             fresh_id: TaskId::from_random(self.random_bytes()).to_string(),
         };
         drop(guard);
         sight.of(seen, versions)
+    }
+
+    /// Looks at the subscribers of a pair.
+    fn subscribers(
+        &self,
+        memory: &mut Memory,
+        sight: &Sight<()>,
+        desired: Option<&(i64, Arc<Desired>)>,
+        now: Instant,
+    ) -> Vec<Subscriber> {
+        let Some((_, desired)) = desired else { return Vec::new() };
+        let status = sight.object.status.as_ref();
+        let standing = report::standing_of_subscribers(status);
+        let scheme = status.and_then(|status| status.rep_create_statement.clone());
+        let names = desired.subscribers.iter().flat_map(|subscribers| subscribers.pods());
+        let one = |name: String| {
+            let known = standing.get(&name).cloned().unwrap_or_default();
+            let pod = self.freshest(memory, &sight.namespace, &name, now);
+            let task = known.task.as_ref().map(|task| task.id.as_str());
+            let host = sight.host(&name);
+            let member = self.member(memory, name, pod.as_deref(), &sight.uid, task);
+            let noted = memory.pod(&member.name, now);
+            noted.intent.note(known.intent.clone(), now);
+            noted.task.note(task.map(ToOwned::to_owned), now);
+            Subscriber {
+                named: scheme.as_ref().is_some_and(|scheme| scheme.contains(&host)),
+                intent_age: known.intent.as_ref().map(|_| noted.intent.age(now)),
+                task_age: noted.task.age(now),
+                standing: known,
+                member,
+            }
+        };
+        names.map(one).collect()
     }
 
     /// Looks at databases without replication.
@@ -233,6 +270,20 @@ impl Operator {
         find(&self.caches.pods, namespace, name)
     }
 
+    /// The StatefulSet of the subscribers: that of the spec's name, or one that is wanted no more.
+    fn set_of_subscribers(&self, desired: &Desired) -> Option<Arc<StatefulSet>> {
+        let sets = &self.caches.stateful_sets;
+        if let Some(subscribers) = &desired.subscribers {
+            return find(sets, desired.namespace(), &subscribers.name);
+        }
+        let ours = |set: &StatefulSet| {
+            set.namespace().as_deref() == Some(desired.namespace())
+                && set.labels().get(labels::OBJECT).is_some_and(|name| name == desired.name())
+                && set.labels().contains_key(labels::SUBSCRIBER)
+        };
+        sets.find(ours)
+    }
+
     /// The objects that are made of one, and what differs from what the spec wants.
     fn owned(
         &self,
@@ -248,6 +299,7 @@ impl Operator {
             headless_service: find(&self.caches.services, namespace, &names.headless_service),
             active_service: find(&self.caches.services, namespace, &names.active_service),
             stateful_set: find(&self.caches.stateful_sets, namespace, &names.stateful_set),
+            subscribers: self.set_of_subscribers(desired),
             disruption_budget: find(&self.caches.budgets, namespace, &names.disruption_budget),
         };
         // Building and comparing costs more than all else in a pass: once for each version.
