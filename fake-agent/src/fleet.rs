@@ -146,10 +146,10 @@ impl Fleet {
         })
     }
 
-    /// Leaves the marker of a failed in-place upgrade on a volume.
+    /// The next in-place upgrade of the instance on a volume fails, and leaves its marker there.
     pub fn fail_upgrade(&self, volume: &str) {
         self.shared.with(|world| {
-            world.volumes.entry(volume.to_owned()).or_default().upgrade_failed = true;
+            world.volumes.entry(volume.to_owned()).or_default().resists_upgrade = true;
         });
     }
 
@@ -191,6 +191,15 @@ impl Fleet {
         self.shared.with(|world| {
             let database = world.volumes.get(volume).and_then(|volume| volume.database.as_ref());
             database.is_some_and(|copy| copy.history.holds(commit))
+        })
+    }
+
+    /// A copy on some volume holds this commit.
+    #[must_use]
+    pub fn kept(&self, commit: CommitId) -> bool {
+        self.shared.with(|world| {
+            let mut databases = world.volumes.values().filter_map(|v| v.database.as_ref());
+            databases.any(|copy| copy.history.holds(commit))
         })
     }
 

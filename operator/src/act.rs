@@ -15,14 +15,15 @@ use tokio::time::Instant;
 use crate::agent::{Agent, AgentError, Call, Endpoint, Roles, TaskId, Verb};
 use crate::cluster::{Cluster, ClusterError};
 use crate::crd::TimesTenClassicStatus;
-use crate::decide::{Order, Plan};
+use crate::decide::{Order, Plan, Reason, replicas};
 use crate::memory::Link;
 use crate::objects::{self, Write};
-use crate::observation::Member;
-use crate::observe::{self, Post, Sight};
+use crate::observation::{Member, Replicas};
+use crate::observe;
 use crate::operator::Operator;
 use crate::pair::Ordinal;
 use crate::report;
+use crate::sight::{Post, Sight};
 use crate::writes::Trouble;
 
 /// The least time between two passes that nothing asked for.
@@ -53,56 +54,104 @@ impl Operator {
     /// # Errors
     /// When the API server does not take the status; nothing else was done then.
     pub async fn act(self: &Arc<Self>, sight: &Sight, plan: &Plan) -> Result<Acted, ClusterError> {
-        let recorded = self.record(sight, plan).await?;
-        self.write(sight, plan).await;
+        let before = sight.object.status.clone().unwrap_or_default();
+        let after = report::status(&before, &sight.seen, plan, &self.identity);
+        let recorded = self.record(sight, &before, &after, &plan.because).await?;
+        if recorded {
+            sight.memory(|memory| memory.note(&plan.standing, Instant::now()));
+        }
+        let members = &sight.seen.members;
+        let mut trouble = self.write(sight, &plan.writes).await;
+        let labelled = self.label(sight, plan).await;
+        let deleted = match plan.delete {
+            Some(ordinal) => self.delete(sight, &members[ordinal]).await,
+            None => None,
+        };
+        trouble = deleted.or(labelled).or(trouble);
+        self.remember(sight, trouble);
         for ordinal in Ordinal::ALL {
             if let Some(order) = &plan.give[ordinal] {
                 let roles = Roles {
-                    active: Some(sight.host(&sight.seen.members[plan.standing.active].name)),
-                    standby: Some(sight.host(&sight.seen.members[plan.standing.standby()].name)),
+                    active: Some(sight.host(&members[plan.standing.active].name)),
+                    standby: Some(sight.host(&members[plan.standing.standby()].name)),
                     subscriber: false,
                 };
-                self.give(sight, &sight.seen.members[ordinal], order, roles).await?;
+                let all = [&members.zero, &members.one];
+                self.give(sight, &members[ordinal], order, roles, &all).await?;
             }
         }
         let mut rest = plan.interval;
         for ordinal in Ordinal::ALL {
-            let member = &sight.seen.members[ordinal];
             let task = sight.seen.standing.task_of(ordinal).and_then(TaskId::from_status);
-            rest = rest.min(self.watch(sight, member, task, plan.ask[ordinal], plan.interval));
+            let urgent = plan.ask[ordinal];
+            rest = rest.min(self.watch(sight, &members[ordinal], task, urgent, plan.interval));
+        }
+        if recorded { Ok(Acted::Again) } else { Ok(Acted::Rest(rest.max(SHORTEST_REST))) }
+    }
+
+    /// Carries out a plan for databases without replication.
+    ///
+    /// # Errors
+    /// When the API server does not take the status; nothing else was done then.
+    pub async fn act_on_replicas(
+        self: &Arc<Self>,
+        sight: &Sight<Replicas>,
+        plan: &replicas::Plan,
+    ) -> Result<Acted, ClusterError> {
+        let before = sight.object.status.clone().unwrap_or_default();
+        let after = report::status_of_replicas(&before, &sight.seen, plan, &self.identity);
+        let recorded = self.record(sight, &before, &after, &plan.because).await?;
+        let trouble = self.write(sight, &plan.writes).await;
+        self.remember(sight, trouble);
+        let pods = || sight.seen.pods.iter().map(|pod| &pod.member);
+        for (member, order) in pods().zip(&plan.give) {
+            if let Some(order) = order {
+                self.give(sight, member, order, Roles::default(), &[member]).await?;
+            }
+        }
+        let mut rest = plan.interval;
+        for member in pods() {
+            rest = rest.min(self.watch(sight, member, None, false, plan.interval));
         }
         if recorded { Ok(Acted::Again) } else { Ok(Acted::Rest(rest.max(SHORTEST_REST))) }
     }
 
     /// Records the status, if it differs, and tells what has changed.
-    async fn record(&self, sight: &Sight, plan: &Plan) -> Result<bool, ClusterError> {
-        let before = sight.object.status.clone().unwrap_or_default();
-        let after = report::status(&before, &sight.seen, plan, &self.identity);
-        if !report::differs(&before, &after) {
+    async fn record<Seen>(
+        &self,
+        sight: &Sight<Seen>,
+        before: &TimesTenClassicStatus,
+        after: &TimesTenClassicStatus,
+        because: &Reason,
+    ) -> Result<bool, ClusterError> {
+        if !report::differs(before, after) {
             return Ok(false);
         }
-        tracing::debug!(object = %sight.key, before = ?report::essence(&before), after = ?report::essence(&after), "differs");
-        self.respect(sight, &before)?;
-        let written = self.cluster.record(&sight.object, &after).await?;
+        tracing::debug!(object = %sight.key, before = ?report::essence(before), after = ?report::essence(after), "differs");
+        self.respect(sight, before)?;
+        let written = self.cluster.record(&sight.object, after).await?;
         let version = written.resource_version();
+        let state = after.high_level_state.as_deref().unwrap_or_default();
         tracing::info!(
-            object = %sight.key, state = %plan.standing.state, term = plan.standing.term,
-            because = %plan.because, version, "recorded"
+            object = %sight.key, state, term = after.term, %because, version, "recorded"
         );
-        let now = Instant::now();
+        let deleting = sight.object.metadata.deletion_timestamp.is_some();
         sight.memory(|memory| {
             memory.written = Some(Arc::new(written));
             memory.wrote = true;
-            memory.note(&plan.standing, now);
         });
-        for note in report::events(&before, &after, &sight.seen) {
+        for note in report::events(before, after, deleting) {
             self.tell(sight, &note);
         }
         Ok(true)
     }
 
     /// What another operator wrote stands for a while before it is written over.
-    fn respect(&self, sight: &Sight, before: &TimesTenClassicStatus) -> Result<(), ClusterError> {
+    fn respect<Seen>(
+        &self,
+        sight: &Sight<Seen>,
+        before: &TimesTenClassicStatus,
+    ) -> Result<(), ClusterError> {
         let other = before.last_reconciling_operator.as_ref();
         let other = other.filter(|name| **name != self.identity.instance);
         let version = other.and_then(|_| sight.object.resource_version());
@@ -114,11 +163,11 @@ impl Operator {
         }
     }
 
-    /// Writes owned objects and role labels; trouble with one of them stops nothing else (I9).
-    async fn write(&self, sight: &Sight, plan: &Plan) {
+    /// Writes owned objects; trouble with one of them stops nothing else (I9).
+    async fn write<Seen>(&self, sight: &Sight<Seen>, writes: &[Write]) -> Option<String> {
         let now = Instant::now();
         let mut trouble = None;
-        for write in &plan.writes {
+        for write in writes {
             match self.cluster.write(write).await {
                 Ok(()) => {
                     sight.memory(|memory| memory.writes.written(write, now));
@@ -135,35 +184,39 @@ impl Operator {
                 Err(error) => trouble = Some(format!("{}: {error}", write.key())),
             }
         }
-        let namespace = &sight.namespace;
+        trouble
+    }
+
+    /// Writes role labels.
+    async fn label(&self, sight: &Sight, plan: &Plan) -> Option<String> {
+        let now = Instant::now();
         for label in &plan.labels {
             let pod = &sight.seen.members[label.member].name;
-            match self.cluster.label(namespace, pod, &label.uid, label.role).await {
+            match self.cluster.label(&sight.namespace, pod, &label.uid, label.role).await {
                 Ok(()) => sight.memory(|memory| {
-                    let shown = sight.version(label.member);
-                    memory.pod(pod, now).link.labelled(shown, label.role);
+                    memory.pod(pod, now).link.labelled(sight.version(pod), label.role);
                 }),
-                Err(ClusterError::Outdated | ClusterError::Gone) => break,
-                Err(error) => {
-                    trouble = Some(format!("role label of pod {pod}: {error}"));
-                    // A label that could not be taken away must not be given to the other pod.
-                    break;
-                }
+                Err(ClusterError::Outdated | ClusterError::Gone) => return None,
+                // A label that could not be taken away must not be given to the other pod.
+                Err(error) => return Some(format!("role label of pod {pod}: {error}")),
             }
         }
-        if let Some((ordinal, uid)) =
-            plan.delete.and_then(|o| Some((o, observe::uid(&sight.seen, o)?)))
-        {
-            let pod = &sight.seen.members[ordinal].name;
-            let deleted = match self.confirmed(sight).await {
-                Ok(true) => self.cluster.delete_pod(namespace, pod, uid).await,
-                Ok(false) => Ok(()),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = deleted {
-                trouble = Some(format!("deletion of pod {pod}: {error}"));
-            }
-        }
+        None
+    }
+
+    /// Deletes a pod, as a fence.
+    async fn delete(&self, sight: &Sight, member: &Member) -> Option<String> {
+        let (uid, members) = (&member.pod()?.incarnation.uid, &sight.seen.members);
+        let deleted = match self.confirmed(sight, &[&members.zero, &members.one]).await {
+            Ok(true) => self.cluster.delete_pod(&sight.namespace, &member.name, uid).await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        deleted.err().map(|error| format!("deletion of pod {}: {error}", member.name))
+    }
+
+    /// Remembers what could not be written, for people.
+    fn remember<Seen>(&self, sight: &Sight<Seen>, trouble: Option<String>) {
         if let Some(text) = &trouble {
             tracing::warn!(object = %sight.key, trouble = text, "could not write");
         }
@@ -171,7 +224,7 @@ impl Operator {
     }
 
     /// An object could not be created, because there is one of its name: whose is it?
-    async fn look_in_the_way(&self, sight: &Sight, write: &Write, now: Instant) {
+    async fn look_in_the_way<Seen>(&self, sight: &Sight<Seen>, write: &Write, now: Instant) {
         let Write::Create(_) = write else { return };
         let Ok(Some(found)) = self.cluster.metadata(write).await else { return };
         if let Some(whose) = objects::whose(&write.key(), &found, &write.object().metadata) {
@@ -179,20 +232,21 @@ impl Operator {
         }
     }
 
-    /// Starts an order. What cannot be taken back is confirmed with direct reads first.
-    async fn give(
+    /// Starts an order. What cannot be taken back is confirmed with direct reads of these pods first.
+    async fn give<Seen: Send + Sync + 'static>(
         self: &Arc<Self>,
-        sight: &Sight,
+        sight: &Sight<Seen>,
         to: &Member,
         order: &Order,
         roles: Roles,
+        confirm: &[&Member],
     ) -> Result<(), ClusterError> {
         if order.irreversible() {
             if self.leadership.remaining() < LEAD {
                 tracing::warn!(object = %sight.key, ?order, "not given: the lease ends too soon");
                 return Ok(());
             }
-            if !self.confirmed(sight).await? {
+            if !self.confirmed(sight, confirm).await? {
                 tracing::info!(object = %sight.key, ?order, "not given: the pods have changed");
                 return Ok(());
             }
@@ -229,9 +283,9 @@ impl Operator {
     }
 
     /// The order has ended: what it did is seen before anything else is decided.
-    async fn ended(
+    async fn ended<Seen>(
         &self,
-        sight: &Sight,
+        sight: &Sight<Seen>,
         post: &Post,
         verb: &Verb,
         result: Result<(), AgentError>,
@@ -259,9 +313,9 @@ impl Operator {
 
     /// Looks after one pod: asks its agent, and reads the pod itself where there is doubt. Says
     /// when that is due next.
-    fn watch(
+    fn watch<Seen: Send + Sync + 'static>(
         self: &Arc<Self>,
-        sight: &Sight,
+        sight: &Sight<Seen>,
         member: &Member,
         task: Option<TaskId>,
         urgent: bool,
@@ -279,9 +333,9 @@ impl Operator {
     }
 
     /// Asks an agent in the background if it is due; says when it is due next.
-    fn ask(
+    fn ask<Seen: Send + Sync + 'static>(
         self: &Arc<Self>,
-        sight: &Sight,
+        sight: &Sight<Seen>,
         post: Post,
         task: Option<TaskId>,
         interval: Duration,
@@ -326,7 +380,12 @@ impl Operator {
 
     /// Waits in the background for the connection to an agent to end: a dead process or node is
     /// noticed then, and not at the next question.
-    fn guard(self: &Arc<Self>, sight: &Sight, post: Post, endpoint: Endpoint) {
+    fn guard<Seen: Send + Sync + 'static>(
+        self: &Arc<Self>,
+        sight: &Sight<Seen>,
+        post: Post,
+        endpoint: Endpoint,
+    ) {
         let (operator, sight) = (Arc::clone(self), sight.clone());
         self.jobs.start(async move {
             operator.agent.closed(&endpoint).await;

@@ -20,10 +20,11 @@ use crate::caches::{Caches, WATCH_SECONDS};
 use crate::clock::Clock;
 use crate::cluster::{ClusterError, KubeCluster};
 use crate::crd::TimesTenClassic;
-use crate::decide::decide;
+use crate::decide::{decide, replicas};
 use crate::jobs;
 use crate::lease::Leadership;
 use crate::operator::{Identity, Operator, Random};
+use crate::sight::Look;
 
 /// A pass goes round until nothing is left to do, but never more often than this.
 const ROUNDS: usize = 12;
@@ -108,11 +109,13 @@ async fn pass(
 ) -> Result<Action, ClusterError> {
     operator.caches.filled().await;
     for _ in 0..ROUNDS {
-        let Some(sight) = operator.observe(&object).await? else {
-            return Ok(Action::await_change());
+        let acted = match operator.observe(&object).await? {
+            Look::Pair(sight) => operator.act(&sight, &decide(&sight.seen)).await?,
+            Look::Replicas(sight) => {
+                operator.act_on_replicas(&sight, &replicas::decide(&sight.seen)).await?
+            }
         };
-        let plan = decide(&sight.seen);
-        match operator.act(&sight, &plan).await? {
+        match acted {
             Acted::Again => {}
             Acted::Rest(pause) => return Ok(Action::requeue(pause)),
         }

@@ -11,6 +11,7 @@ pub mod orders;
 pub mod proof;
 pub mod reason;
 mod recovery;
+pub mod replicas;
 pub mod routing;
 pub mod switchover;
 pub mod transition;
@@ -25,7 +26,7 @@ use self::health::{Health, Patience};
 use self::human::Cause;
 use self::transition::Scene;
 use crate::agent::{Db, Facts, RepState};
-use crate::desired::{Desired, Topology};
+use crate::desired::Desired;
 use crate::objects::Write;
 use crate::observation::{Observation, Task};
 use crate::pair::{Both, Ordinal};
@@ -71,11 +72,6 @@ pub fn decide(seen: &Observation) -> Plan {
         Ok(desired) => desired,
         Err(problem) => return Plan::idle(seen, Reason::BadSpec(problem.clone())),
     };
-    if desired.topology != Topology::ActiveStandbyPair {
-        let plan = Plan::idle(seen, Reason::UnmanagedTopology);
-        let interval = desired.timeouts.polling;
-        return Plan { writes: seen.owned.drift.clone(), interval, ..plan };
-    }
     manage(seen, desired)
 }
 
@@ -232,10 +228,7 @@ fn rebuild_failed(seen: &mut Observation) {
 }
 
 fn judge(seen: &Observation, desired: &Desired, active: Ordinal) -> Both<Health> {
-    let patience = Patience {
-        unreachable: desired.timeouts.unreachable,
-        rep_state: desired.timeouts.rep_state,
-    };
+    let patience = Patience::of(&desired.timeouts);
     Both::each(|ordinal| {
         let (member, peer) = (&seen.members[ordinal], &seen.members[ordinal.other()]);
         let known = seen.standing.incarnations[ordinal].as_ref();
@@ -352,11 +345,10 @@ fn mark(seen: &Observation, standing: &Standing, ready: Both<bool>, orders: &mut
         return;
     }
     for (ordinal, member) in seen.members.iter() {
-        let free = orders.give[ordinal].is_none() && member.doing.is_none();
+        let free = orders.give[ordinal].is_none();
         let active = ready[ordinal] && ordinal == standing.active;
         orders.give[ordinal] = routing::marker(member, active, ready[ordinal])
-            .filter(|verb| member.failure(verb).is_none_or(|f| f.ago >= orders::pause(f.count)))
-            .filter(|_| free)
+            .filter(|verb| free && orders::may(member, verb))
             .map(|verb| Order::Do(verb, None))
             .or(orders.give[ordinal].take());
     }

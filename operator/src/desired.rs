@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use names::{ObjectNames, Owner};
-pub use policy::{BothDownBehavior, FencingPolicy, TrappedData};
+pub use policy::{BothDownBehavior, DatabaseLost, FencingPolicy, TrappedData};
 pub use quantity::Bytes;
 pub use timeouts::Timeouts;
 pub use topology::{Replaced, Topology};
@@ -112,6 +112,8 @@ pub struct Desired {
     pub trapped_data: TrappedData,
     /// What happens when both databases fail.
     pub both_down_behavior: BothDownBehavior,
+    /// What happens when a pod without replication has lost its database.
+    pub database_lost: DatabaseLost,
     /// The switch `stopManaging`.
     pub stop_managing: String,
     /// The switch `reexamine`.
@@ -229,6 +231,7 @@ impl Desired {
             fencing_policy: policy::fencing(tt)?,
             trapped_data: policy::trapped(tt)?,
             both_down_behavior: policy::both_down(tt)?,
+            database_lost: policy::database_lost(tt)?,
             stop_managing: tt.stop_managing.clone().unwrap_or_default(),
             reexamine: tt.reexamine.clone().unwrap_or_default(),
             switchover: tt.switchover.clone().unwrap_or_default(),

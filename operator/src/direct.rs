@@ -15,9 +15,9 @@ use tokio::time::Instant;
 use crate::cluster::{Cluster, ClusterError};
 use crate::memory::Memory;
 use crate::observation::{Agent, Member};
-use crate::observe::{self, Sight};
+use crate::observe;
 use crate::operator::Operator;
-use crate::pair::Ordinal;
+use crate::sight::Sight;
 
 /// How often a pod is read whose agent has fallen silent, or of which the watch lags behind.
 const LAGGING: Duration = Duration::from_secs(1);
@@ -105,10 +105,13 @@ impl Operator {
     ///
     /// # Errors
     /// When the API server does not answer.
-    pub(crate) async fn confirmed(&self, sight: &Sight) -> Result<bool, ClusterError> {
+    pub(crate) async fn confirmed<Seen>(
+        &self,
+        sight: &Sight<Seen>,
+        members: &[&Member],
+    ) -> Result<bool, ClusterError> {
         let mut confirmed = true;
-        for ordinal in Ordinal::ALL {
-            let member = &sight.seen.members[ordinal];
+        for member in members {
             let read = self.cluster.pod(&sight.namespace, &member.name).await?;
             let pod = observe::pod(read.as_ref(), &sight.uid, None);
             if observe::essence(&pod) != observe::essence(&member.pod) {
@@ -120,8 +123,13 @@ impl Operator {
     }
 
     /// Reads a pod in the background if there is doubt whether the watch shows all.
-    pub(crate) fn look(self: &Arc<Self>, sight: &Sight, member: &Member, now: Instant) {
-        let Ok(desired) = &sight.seen.desired else { return };
+    pub(crate) fn look<Seen: Send + Sync + 'static>(
+        self: &Arc<Self>,
+        sight: &Sight<Seen>,
+        member: &Member,
+        now: Instant,
+    ) {
+        let Some(desired) = &sight.desired else { return };
         let doubtful = member.heard().is_none();
         // An agent that was heard and no longer answers may have died just now.
         let silent = matches!(member.agent, Agent::Silent { .. });
@@ -146,7 +154,7 @@ impl Operator {
     }
 
     /// Remembers what was read, and looks at the object again if it is news.
-    fn note(&self, sight: &Sight, name: &str, read: Option<Pod>) {
+    fn note<Seen>(&self, sight: &Sight<Seen>, name: &str, read: Option<Pod>) {
         let now = Instant::now();
         let shown = self.shown(&sight.namespace, name);
         let news =

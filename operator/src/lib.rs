@@ -26,6 +26,7 @@ pub mod observe;
 pub mod operator;
 pub mod pair;
 pub mod report;
+pub mod sight;
 pub mod since;
 pub mod standing;
 pub mod writes;

@@ -17,6 +17,7 @@ use crate::direct::Reads;
 use crate::objects::{Versions, Wanted, Write};
 use crate::observation::{Agent, Doing, Failure, Heard, Markers, Quiet, Role, Silence, Task};
 use crate::since::Since;
+use crate::standing::replicas::ReplicaState;
 use crate::standing::{Incarnation, Intent, Standing, State};
 use crate::writes::Writes;
 
@@ -55,6 +56,8 @@ pub struct Pod {
     pub link: Link,
     /// What direct reads of it said.
     pub reads: Reads,
+    /// The state that the status says it is in, if it has one of its own.
+    pub state: Since<Option<ReplicaState>>,
 }
 
 /// The owned objects, compared with the spec.
@@ -91,9 +94,16 @@ impl Memory {
 
     /// What is remembered of the pod of that name.
     pub fn pod(&mut self, name: &str, now: Instant) -> &mut Pod {
-        self.pods
-            .entry(name.to_owned())
-            .or_insert_with(|| Pod { link: Link::new(now), reads: Reads::default() })
+        self.pods.entry(name.to_owned()).or_insert_with(|| Pod {
+            link: Link::new(now),
+            reads: Reads::default(),
+            state: Since::new(None, now),
+        })
+    }
+
+    /// Forgets the pods that there are no more to be.
+    pub fn keep(&mut self, names: &[String]) {
+        self.pods.retain(|name, _| names.contains(name));
     }
 
     /// The last spec that could be believed, which may be this one.

@@ -12,7 +12,7 @@ use crate::agent::{Facts, Verb};
 use crate::desired::{Desired, SpecProblem};
 use crate::objects::{Unapplied, Write};
 use crate::pair::Both;
-use crate::standing::{Incarnation, Standing};
+use crate::standing::{Incarnation, Standing, replicas};
 use crate::writes::Trouble;
 
 /// What one pass sees.
@@ -46,6 +46,38 @@ pub struct Observation {
     pub locked_out: Option<String>,
     /// A request id for an asynchronous task that may be started in this pass.
     pub fresh_id: String,
+}
+
+/// What one pass sees of an object whose databases do not replicate.
+#[derive(Clone, Debug)]
+pub struct Replicas {
+    /// Wall-clock time, for timestamps in the status.
+    pub now: Timestamp,
+    /// The last spec that could be believed.
+    pub desired: Arc<Desired>,
+    /// What is wrong with the present spec; the last good one goes on to be used.
+    pub refused: Option<SpecProblem>,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// The object is being deleted.
+    pub deleting: bool,
+    /// The durable memory: what `status` says.
+    pub standing: replicas::Standing,
+    /// The pods, by ordinal, and what their agents say.
+    pub pods: Vec<Lone>,
+    /// The objects that are made of it.
+    pub owned: Owned,
+    /// Why no agent can be spoken to: the credentials that the pods were started with are gone.
+    pub locked_out: Option<String>,
+}
+
+/// A pod that is a state machine of its own.
+#[derive(Clone, Debug)]
+pub struct Lone {
+    /// The pod.
+    pub member: Member,
+    /// How long this process has known it to be in its state.
+    pub in_state: Duration,
 }
 
 /// What is seen of the objects that are made of one.

@@ -2,69 +2,41 @@
 //!
 //! Never: waits for an agent, and fails only when the API server does.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
-use crate::agent::{AgentError, Endpoint, Facts, Limits, ObjectContext, StatusReply, TaskId};
+use crate::agent::{AgentError, Facts, StatusReply, TaskId};
 use crate::caches::find;
 use crate::cluster::ClusterError;
 use crate::crd::TimesTenClassic;
 use crate::credentials::Credentials;
-use crate::desired::Desired;
+use crate::desired::{Desired, SpecProblem, Topology};
 use crate::labels;
-use crate::memory::{Compared, Link, Memory};
+use crate::memory::{Compared, Memory};
 use crate::objects::{self, Live, Parts};
-use crate::observation::{Member, Observation, Owned, Pod, PodFacts, Role, Silence, TtContainer};
+use crate::observation::{
+    Lone, Member, Observation, Owned, Pod, PodFacts, Replicas, Role, Silence, TtContainer,
+};
 use crate::operator::{Key, Operator};
-use crate::pair::{Both, Ordinal};
+use crate::pair::Both;
 use crate::report;
+use crate::sight::{Look, Sight};
 use crate::standing::Incarnation;
 use crate::writes::Trouble;
 
 /// The name of the container that TimesTen runs in.
 const TT: &str = "tt";
 
-/// An observation, with what is needed to act on it.
-#[derive(Clone)]
-pub struct Sight {
-    /// The object as it was observed.
-    pub object: Arc<TimesTenClassic>,
-    /// Which it is.
-    pub key: Key,
-    /// Its namespace.
-    pub namespace: String,
-    /// Its UID.
-    pub uid: String,
-    /// What `decide` gets.
-    pub seen: Arc<Observation>,
-    credentials: Option<Arc<Credentials>>,
-    versions: Both<Option<String>>,
-    memory: Arc<Mutex<Memory>>,
-}
-
-/// A pod that background work is about, as it was observed.
-#[derive(Clone)]
-pub struct Post {
-    /// Its name.
-    pub name: String,
-    /// Its incarnation.
-    pub incarnation: Option<Incarnation>,
-    /// How to reach its agent, if it has a container that runs.
-    pub endpoint: Option<Endpoint>,
-}
-
 impl Operator {
-    /// Looks at an object; nothing if it is gone.
+    /// Looks at an object.
     ///
     /// # Errors
     /// When the API server has to be asked directly and does not answer.
-    pub async fn observe(
-        &self,
-        cached: &Arc<TimesTenClassic>,
-    ) -> Result<Option<Sight>, ClusterError> {
+    pub async fn observe(&self, cached: &Arc<TimesTenClassic>) -> Result<Look, ClusterError> {
         let uid = cached.uid().unwrap_or_default();
         let key = Key::of(cached);
         let memory = self.memory(&key, &uid);
@@ -77,32 +49,58 @@ impl Operator {
             Some((_, desired)) => self.credentials(&memory, desired, has_pods(&object)).await?,
             None => None,
         };
+        let sight = Sight {
+            seen: Arc::new(()),
+            desired: desired.as_ref().map(|(_, desired)| Arc::clone(desired)),
+            credentials,
+            versions: BTreeMap::new(),
+            object,
+            key,
+            namespace,
+            uid,
+            memory,
+        };
+        Ok(match &sight.desired {
+            Some(spec) if spec.topology != Topology::ActiveStandbyPair => {
+                let spec = Arc::clone(spec);
+                Look::Replicas(self.replicas(sight, spec, desired.as_ref(), believed.err()))
+            }
+            _ => Look::Pair(self.pair(sight, desired.as_ref(), believed)),
+        })
+    }
+
+    /// Looks at a pair.
+    fn pair(
+        &self,
+        sight: Sight<()>,
+        desired: Option<&(i64, Arc<Desired>)>,
+        believed: Result<Desired, SpecProblem>,
+    ) -> Sight {
+        let object = Arc::clone(&sight.object);
         let now = Instant::now();
         let standing = report::standing(object.status.as_ref());
+        let memory = Arc::clone(&sight.memory);
         let mut guard = lock(&memory);
         guard.note(&standing, now);
-        let names = |ordinal: Ordinal| format!("{}-{ordinal}", object.name_any());
-        let pods = Both::each(|ordinal| {
-            let name = names(ordinal);
-            guard.pod(&name, now).reads.freshest(self.shown(&namespace, &name))
-        });
-        let owned = match Asked::of(&object, desired.as_ref(), credentials.as_deref()) {
-            Some(asked) => self.owned(&mut guard, &asked, &pods, now),
-            None => Owned { trouble: guard.writes.trouble.clone(), ..Owned::default() },
-        };
+        let names = Both::each(|ordinal| format!("{}-{ordinal}", object.name_any()));
+        let pods = names.map(|name| self.freshest(&mut guard, &sight.namespace, name, now));
+        let shown: Vec<&v1::Pod> = pods.iter().filter_map(|(_, pod)| pod.as_deref()).collect();
+        let versions = versions(&shown);
+        let owned = self.owned_of(&mut guard, &sight, desired, &shown, now);
         let members = Both::each(|ordinal| {
             let task = standing.task_of(ordinal);
-            self.member(&mut guard, names(ordinal), pods[ordinal].as_deref(), &uid, task)
+            let name = names[ordinal].clone();
+            self.member(&mut guard, name, pods[ordinal].as_deref(), &sight.uid, task)
         });
         let seen = Observation {
             now: self.clock.now(),
             refused: believed.as_ref().err().cloned(),
             desired: match (desired, believed) {
-                (Some((_, desired)), _) => Ok(desired),
+                (Some((_, desired)), _) => Ok(Arc::clone(desired)),
                 (None, Ok(desired)) => Ok(Arc::new(desired)),
                 (None, Err(problem)) => Err(problem),
             },
-            generation,
+            generation: object.metadata.generation.unwrap_or_default(),
             deleting: object.metadata.deletion_timestamp.is_some(),
             in_state: guard.in_state(now),
             intent_age: guard.intent_age(now),
@@ -115,9 +113,82 @@ impl Operator {
             fresh_id: TaskId::from_random(self.random_bytes()).to_string(),
         };
         drop(guard);
-        let seen = Arc::new(seen);
-        let versions = Both::each(|ordinal| pods[ordinal].as_ref()?.resource_version());
-        Ok(Some(Sight { object, key, namespace, uid, seen, credentials, versions, memory }))
+        sight.of(seen, versions)
+    }
+
+    /// Looks at databases without replication.
+    fn replicas(
+        &self,
+        sight: Sight<()>,
+        spec: Arc<Desired>,
+        desired: Option<&(i64, Arc<Desired>)>,
+        refused: Option<SpecProblem>,
+    ) -> Sight<Replicas> {
+        let object = Arc::clone(&sight.object);
+        let now = Instant::now();
+        let standing = report::standing_of_replicas(object.status.as_ref());
+        let memory = Arc::clone(&sight.memory);
+        let mut guard = lock(&memory);
+        let names: Vec<String> = (0..spec.replicas())
+            .map(|ordinal| format!("{}-{ordinal}", object.name_any()))
+            .collect();
+        guard.keep(&names);
+        let pods: Vec<Option<Arc<v1::Pod>>> = names
+            .iter()
+            .map(|name| self.freshest(&mut guard, &sight.namespace, name, now))
+            .collect();
+        let shown: Vec<&v1::Pod> = pods.iter().filter_map(Option::as_deref).collect();
+        let versions = versions(&shown);
+        let owned = self.owned_of(&mut guard, &sight, desired, &shown, now);
+        let pods = names.into_iter().zip(&pods).map(|(name, pod)| {
+            let state = standing.pods.get(&name).map(|replica| replica.state);
+            let known = &mut guard.pod(&name, now).state;
+            known.note(state, now);
+            let in_state = known.age(now);
+            Lone {
+                member: self.member(&mut guard, name, pod.as_deref(), &sight.uid, None),
+                in_state,
+            }
+        });
+        let seen = Replicas {
+            now: self.clock.now(),
+            refused,
+            desired: spec,
+            generation: object.metadata.generation.unwrap_or_default(),
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            pods: pods.collect(),
+            standing,
+            owned,
+            locked_out: guard.locked_out.clone(),
+        };
+        drop(guard);
+        sight.of(seen, versions)
+    }
+
+    /// The freshest that is known of a pod.
+    fn freshest(
+        &self,
+        memory: &mut Memory,
+        namespace: &str,
+        name: &str,
+        now: Instant,
+    ) -> Option<Arc<v1::Pod>> {
+        memory.pod(name, now).reads.freshest(self.shown(namespace, name))
+    }
+
+    /// What is seen of the owned objects, if there are any yet.
+    fn owned_of(
+        &self,
+        memory: &mut Memory,
+        sight: &Sight<()>,
+        desired: Option<&(i64, Arc<Desired>)>,
+        pods: &[&v1::Pod],
+        now: Instant,
+    ) -> Owned {
+        match Asked::of(&sight.object, desired, sight.credentials.as_deref()) {
+            Some(asked) => self.owned(memory, &asked, pods, now),
+            None => Owned { trouble: memory.writes.trouble.clone(), ..Owned::default() },
+        }
     }
 
     /// One pod, and what its agent says.
@@ -167,7 +238,7 @@ impl Operator {
         &self,
         memory: &mut Memory,
         asked: &Asked<'_>,
-        pods: &Both<Option<Arc<v1::Pod>>>,
+        pods: &[&v1::Pod],
         now: Instant,
     ) -> Owned {
         let desired = asked.desired;
@@ -191,8 +262,7 @@ impl Operator {
         };
         let wanted = &compared.wanted;
         let set = live.stateful_set.as_deref();
-        let pods: Vec<_> = pods.iter().filter_map(|(_, pod)| pod.as_deref()).collect();
-        let unapplied = objects::unapplied(desired, wanted, set, &pods, asked.scheme);
+        let unapplied = objects::unapplied(desired, wanted, set, pods, asked.scheme);
         let taken = objects::taken(wanted, &live).map(Trouble::Taken);
         let owned = Owned {
             trouble: taken.or_else(|| memory.writes.wrong(&compared.drift)),
@@ -301,12 +371,6 @@ pub fn essence(pod: &Pod) -> Option<(&Incarnation, bool, &TtContainer, Option<Ro
     }
 }
 
-/// The UID of a member's pod.
-#[must_use]
-pub fn uid(seen: &Observation, member: Ordinal) -> Option<&str> {
-    seen.members[member].pod().map(|pod| pod.incarnation.uid.as_str())
-}
-
 /// What an agent's answer says, or how it does not answer.
 ///
 /// # Errors
@@ -328,67 +392,9 @@ pub fn answer(reply: Result<StatusReply, AgentError>, db_name: &str) -> Result<F
     }
 }
 
-impl Sight {
-    /// Works on the memory of the object.
-    pub fn memory<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> T {
-        work(&mut lock(&self.memory))
-    }
-
-    /// Works on what is remembered of a pod, if it still is the incarnation that was observed.
-    pub fn link<T>(&self, post: &Post, work: impl FnOnce(&mut Link) -> T) -> Option<T> {
-        self.memory(|memory| {
-            let link = &mut memory.pod(&post.name, Instant::now()).link;
-            (link.incarnation() == post.incarnation.as_ref()).then(|| work(link))
-        })
-    }
-
-    /// The full DNS name of a pod.
-    #[must_use]
-    pub fn host(&self, pod: &str) -> String {
-        format!("{pod}.{}.{}.svc.cluster.local", self.object.name_any(), self.namespace)
-    }
-
-    /// The version in which the watch showed a member's pod.
-    #[must_use]
-    pub fn version(&self, member: Ordinal) -> Option<String> {
-        self.versions[member].clone()
-    }
-
-    /// A pod for background work, as it was observed.
-    #[must_use]
-    pub fn post(&self, member: &Member) -> Post {
-        Post {
-            name: member.name.clone(),
-            incarnation: member.pod().map(|pod| pod.incarnation.clone()),
-            endpoint: self.endpoint(member),
-        }
-    }
-
-    /// How to reach a pod's agent, if it has a container that runs.
-    fn endpoint(&self, member: &Member) -> Option<Endpoint> {
-        let pod = member.pod().filter(|pod| pod.tt == TtContainer::Running)?;
-        let desired = self.seen.desired.as_ref().ok()?;
-        let timeouts = &desired.timeouts;
-        Some(Endpoint {
-            host: self.host(&member.name),
-            pod_uid: pod.incarnation.uid.clone(),
-            object: ObjectContext {
-                name: self.object.name_any(),
-                namespace: self.namespace.clone(),
-                uid: self.uid.clone(),
-                db_name: desired.db_name().to_owned(),
-                zz_test_info: desired.zz_test_info.clone(),
-                zz_agent_debug_info: desired.zz_agent_debug_info,
-            },
-            credentials: Arc::clone(self.credentials.as_ref()?),
-            limits: Limits {
-                tcp: timeouts.tcp,
-                tls: timeouts.tls,
-                get: timeouts.get,
-                post: timeouts.post,
-            },
-        })
-    }
+/// The versions of pods, by name.
+fn versions(pods: &[&v1::Pod]) -> BTreeMap<String, String> {
+    pods.iter().filter_map(|pod| Some((pod.name_any(), pod.resource_version()?))).collect()
 }
 
 /// Locks, whatever happened to another holder: nothing is left half done under these locks.

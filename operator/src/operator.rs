@@ -21,8 +21,9 @@ use crate::desired::Desired;
 use crate::jobs::Jobs;
 use crate::lease::Leadership;
 use crate::memory::Memory;
-use crate::observe::{Sight, lock};
+use crate::observe::lock;
 use crate::report::{self, Note};
+use crate::sight::Sight;
 use crate::writes::Trouble;
 
 /// Random bytes, for credentials and ids.
@@ -182,7 +183,7 @@ impl Operator {
     }
 
     /// Creates an event in the background; what becomes of it matters to nobody (I9).
-    pub fn tell(&self, sight: &Sight, note: &Note) {
+    pub fn tell<Seen>(&self, sight: &Sight<Seen>, note: &Note) {
         let event = report::event(
             &sight.object,
             note,

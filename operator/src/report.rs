@@ -7,17 +7,50 @@ mod conditions;
 mod events;
 mod memory;
 mod pods;
+mod replicas;
 mod warnings;
 
 pub use self::events::{Note, between as events, event, order_failed, written};
 pub use self::memory::standing;
+pub use self::replicas::{standing as standing_of_replicas, status as status_of_replicas};
+
+use jiff::Timestamp;
 
 use crate::agent::{Db, Facts, RepScheme};
 use crate::crd::TimesTenClassicStatus;
 use crate::decide::Plan;
-use crate::observation::Observation;
+use crate::desired::SpecProblem;
+use crate::observation::{Member, Observation, Owned, Replicas};
 use crate::operator::Identity;
 use crate::pair::Ordinal;
+
+/// The role of a pod without replication.
+const STANDALONE: &str = "Standalone";
+
+/// What is told of an object of any topology.
+struct About<'a> {
+    now: Timestamp,
+    generation: i64,
+    refused: Option<&'a SpecProblem>,
+    owned: &'a Owned,
+    members: Vec<&'a Member>,
+}
+
+impl<'a> From<&'a Observation> for About<'a> {
+    fn from(seen: &'a Observation) -> Self {
+        let Observation { now, generation, refused, owned, members, .. } = seen;
+        let members = members.iter().map(|(_, member)| member).collect();
+        Self { now: *now, generation: *generation, refused: refused.as_ref(), owned, members }
+    }
+}
+
+impl<'a> From<&'a Replicas> for About<'a> {
+    fn from(seen: &'a Replicas) -> Self {
+        let Replicas { now, generation, refused, owned, pods, .. } = seen;
+        let members = pods.iter().map(|pod| &pod.member).collect();
+        Self { now: *now, generation: *generation, refused: refused.as_ref(), owned, members }
+    }
+}
 
 /// The status that says what the plan knows. Times move only with what they are the times of, so
 /// that an unchanged pair has an unchanged status.
@@ -43,8 +76,18 @@ pub fn status(
     }
     pods::roles(&mut after, plan);
     after.conditions = conditions::all(&before.conditions, seen, plan);
+    signed(before, after, identity, seen.now)
+}
+
+/// The status with the time of writing and the writer, if there is something to write.
+fn signed(
+    before: &TimesTenClassicStatus,
+    mut after: TimesTenClassicStatus,
+    identity: &Identity,
+    now: Timestamp,
+) -> TimesTenClassicStatus {
     if differs(before, &after) {
-        after.last_reconcile = Some(seen.now.as_millisecond());
+        after.last_reconcile = Some(now.as_millisecond());
         after.last_reconciling_operator = Some(identity.instance.clone());
     }
     after

@@ -3,6 +3,8 @@
 //! Never: holds what can be observed again. A restarted operator reads this, looks at the pods and
 //! the agents, and goes on; nothing else is remembered across restarts.
 
+pub mod replicas;
+
 use std::fmt;
 
 use jiff::Timestamp;

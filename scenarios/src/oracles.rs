@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fake_agent::{Ack, CopyReport, Service};
-use timesten_operator::standing::State;
+use timesten_operator::standing::{State, replicas};
 
 /// A law that was broken, or an expectation that was not met.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +31,10 @@ pub enum Sight {
     Writable(String, bool),
     /// A copy was destroyed; the others as they were at that moment.
     Destroyed(CopyReport, Vec<CopyReport>),
-    /// The object's state.
-    State(String),
+    /// A host without replication was given a verb.
+    Lone(String, String),
+    /// An object's state, and whether its databases replicate.
+    State(String, bool),
     /// A pod is told something dangerous, while this intent was on record.
     Ordered {
         /// Which pod.
@@ -65,6 +67,10 @@ pub struct Oracles {
     pub violation: Option<Violation>,
 }
 
+/// A pod without replication may be ready for so long and turn clients away: the deadline for a
+/// silent agent, the period of the probe, and the time in which Kubernetes gives up a node.
+const TURNED_AWAY: Duration = Duration::from_secs(60);
+
 /// The verbs that nobody may send whose intent is not on record (I7).
 pub const DANGEROUS: [&str; 4] = ["createDb", "repStateSetActive", "destroyDb", "repDuplicate"];
 
@@ -83,7 +89,8 @@ impl Oracles {
                 self.writable.remove(&host);
             }
             Sight::Destroyed(copy, others) => self.destroyed(at, &copy, &others),
-            Sight::State(word) => self.state(at, &word),
+            Sight::Lone(host, verb) => self.lone(at, &host, &verb),
+            Sight::State(word, replicated) => self.state(at, &word, replicated),
             Sight::Ordered { pod, verb, intent, state } => {
                 self.ordered(at, &pod, &verb, intent.as_ref(), &state);
             }
@@ -118,6 +125,15 @@ impl Oracles {
         }
     }
 
+    /// A database without replication is the only copy there is.
+    fn lone(&mut self, at: Duration, host: &str, verb: &str) {
+        if ["destroyDb", "repDuplicate", "dropCg"].contains(&verb) {
+            let message = "a database that nobody has a copy of is destroyed";
+            let details = vec![format!("{host} is told {verb}")];
+            self.broken(at, "no-destruction-without-source", message, details);
+        }
+    }
+
     /// Nothing dangerous is ordered whose intent is not on record: an operator that dies now would
     /// not know what it has done. A lone active is activated again without: it has no peer.
     fn ordered(
@@ -139,8 +155,13 @@ impl Oracles {
         }
     }
 
-    fn state(&mut self, at: Duration, word: &str) {
-        if State::parse(word).is_none() {
+    fn state(&mut self, at: Duration, word: &str, replicated: bool) {
+        let known = if replicated {
+            State::parse(word).is_some()
+        } else {
+            replicas::State::parse(word).is_some()
+        };
+        if !known {
             let details = vec![format!("highLevelState: {word:?}")];
             self.broken(at, "known-state", "the object is in a state that does not exist", details);
         }
@@ -151,6 +172,15 @@ impl Oracles {
         let before = self.notes.insert((of, reason, note), at);
         if before.is_some_and(|before| at.saturating_sub(before) < SAME_NOTE) {
             self.broken(at, "one-event-a-change", "the same event was created twice", details);
+        }
+    }
+
+    /// Clients are sent to a pod that holds itself ready; it must not turn them away for long.
+    pub fn turned_away(&mut self, at: Duration, host: &str, span: Duration) {
+        if span > TURNED_AWAY {
+            let details = vec![format!("{host} for {span:?}")];
+            let message = "clients are sent to a database that turns them away";
+            self.broken(at, "ready-means-serving", message, details);
         }
     }
 
@@ -236,6 +266,13 @@ mod tests {
     }
 
     #[test]
+    fn destroying_a_database_without_replication_is_noticed() {
+        let told = |verb: &str| law(vec![Sight::Lone("a".into(), verb.into())]);
+        assert_eq!(told("loadDb"), None);
+        assert_eq!(told("destroyDb").as_deref(), Some("no-destruction-without-source"));
+    }
+
+    #[test]
     fn an_order_that_is_not_on_record_is_noticed() {
         let order = |verb: &str, intent: Option<(&str, &str)>, state: &str| Sight::Ordered {
             pod: "a".into(),
@@ -253,8 +290,25 @@ mod tests {
 
     #[test]
     fn an_empty_state_is_noticed() {
-        assert_eq!(law(vec![Sight::State("Normal".into())]), None);
-        assert_eq!(law(vec![Sight::State(String::new())]).as_deref(), Some("known-state"));
+        assert_eq!(law(vec![Sight::State("Normal".into(), true)]), None);
+        assert_eq!(law(vec![Sight::State("AllReplicasReady".into(), false)]), None);
+        for (word, replicated) in [("", true), ("", false), ("AllReplicasReady", true)] {
+            let sight = Sight::State(word.into(), replicated);
+            assert_eq!(law(vec![sight]).as_deref(), Some("known-state"));
+        }
+        let active = Sight::State("ActiveDown".into(), false);
+        assert_eq!(law(vec![active]).as_deref(), Some("known-state"));
+    }
+
+    #[test]
+    fn clients_that_are_turned_away_for_long_are_noticed() {
+        let judge = |seconds| {
+            let mut oracles = Oracles::default();
+            oracles.turned_away(NOW, "a", Duration::from_secs(seconds));
+            oracles.violation.map(|violation| violation.law)
+        };
+        assert_eq!(judge(59), None);
+        assert_eq!(judge(61).as_deref(), Some("ready-means-serving"));
     }
 
     #[test]

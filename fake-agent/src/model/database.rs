@@ -10,7 +10,24 @@ pub(crate) struct Volume {
     /// Release of the instance, set up at first start.
     pub install_release: String,
     pub database: Option<Database>,
+    /// The next start with an image of another release cannot upgrade the instance.
+    pub resists_upgrade: bool,
+    /// The marker that such a start leaves.
     pub upgrade_failed: bool,
+}
+
+impl Volume {
+    /// The start-up script upgrades the instance to the release of the image. What it failed at is
+    /// not tried again until its marker is gone.
+    pub(crate) fn upgrade_to(&mut self, release: &str) {
+        let differs = !self.install_release.is_empty() && self.install_release != release;
+        if differs && std::mem::take(&mut self.resists_upgrade) {
+            self.upgrade_failed = true;
+        }
+        if !self.upgrade_failed || self.install_release.is_empty() {
+            release.clone_into(&mut self.install_release);
+        }
+    }
 }
 
 /// A database as it is on disk, log included.

@@ -21,7 +21,7 @@ impl World {
         let generation = self.fresh();
         let pid = 80 + self.options.seed.wrapping_mul(31).wrapping_add(generation) % 900;
         let volume = self.volumes.entry(spec.volume.clone()).or_default();
-        volume.install_release.clone_from(&spec.release);
+        volume.upgrade_to(&spec.release);
         let (exit, watcher) = watch::channel(None);
         let unloaded = volume.database.is_some();
         let seen = Digest {

@@ -131,6 +131,12 @@ pub struct TtSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^(Keep|Discard)$"))]
     pub trapped_data: Option<String>,
+    /// With replicationTopology none: what happens when the database of a pod that had one is gone.
+    /// Manual waits for a human. Recreate creates an empty one, for data that can be had again.
+    /// Default: Manual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(Manual|Recreate)$"))]
+    pub database_lost_behavior: Option<String>,
     /// Seconds to wait for the pod with the best database after both have failed. Then the other
     /// database is made the active, and what it lacks is lost. Unset or 0: wait for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]

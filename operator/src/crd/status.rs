@@ -187,6 +187,15 @@ pub struct PodStatus {
     /// Its database is being unloaded by a preStop hook.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub quiescing: Option<bool>,
+    /// Why it needs a human, in a word. Pods without replication have a state of their own.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why it needs a human, and what is next.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// An irreversible act that is about to be done in it.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub intent: Option<IntentStatus>,
     /// Its upgrade in place failed.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub non_rep_upgrade_failed: Option<bool>,

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::agent::{Daemon, Db, Facts, Instance, PeerState, RepScheme, RepState, RunState, Verb};
+use crate::desired::Timeouts;
 use crate::observation::{Agent, Member, Pod, Silence, TtContainer};
 use crate::standing::{Incarnation, State};
 
@@ -23,6 +24,13 @@ pub struct Patience {
     pub unreachable: Duration,
     /// `repStateTimeout`: for a database or replication state that is neither good nor bad.
     pub rep_state: Duration,
+}
+
+impl Patience {
+    /// That of the spec.
+    pub(super) const fn of(timeouts: &Timeouts) -> Self {
+        Self { unreachable: timeouts.unreachable, rep_state: timeouts.rep_state }
+    }
 }
 
 /// What a member is worth in its role.
@@ -148,7 +156,7 @@ pub fn of_active(
     known: Option<&Incarnation>,
     patience: Patience,
 ) -> Health {
-    let (facts, unchanged) = match reach(seen, peer, known, patience) {
+    let (facts, unchanged) = match reach(seen, Some(peer), known, patience) {
         Ok(reached) => reached,
         Err(health) => return health,
     };
@@ -199,7 +207,7 @@ pub fn of_standby(
     known: Option<&Incarnation>,
     patience: Patience,
 ) -> Health {
-    let (facts, unchanged) = match reach(seen, peer, known, patience) {
+    let (facts, unchanged) = match reach(seen, Some(peer), known, patience) {
         Ok(reached) => reached,
         Err(health) => return health,
     };
@@ -245,10 +253,23 @@ pub fn of_standby(
     }
 }
 
+/// The health of a database that nobody replicates with.
+#[must_use]
+pub fn of_lone(seen: &Member, known: Option<&Incarnation>, patience: Patience) -> Health {
+    let (facts, unchanged) = match reach(seen, None, known, patience) {
+        Ok(reached) => reached,
+        Err(health) => return health,
+    };
+    if let Some(health) = database(facts, unchanged, patience) {
+        return health;
+    }
+    if facts.open == Some(false) { Health::Ailing(Ailment::Closed) } else { Health::Healthy }
+}
+
 /// Whether the member can be asked at all: its facts, and for how long they have been the same.
 fn reach<'a>(
     seen: &'a Member,
-    peer: &Member,
+    peer: Option<&Member>,
     known: Option<&Incarnation>,
     patience: Patience,
 ) -> Result<(&'a Facts, Duration), Health> {
@@ -267,7 +288,7 @@ fn reach<'a>(
             return down(Why::NoContainer(reason.clone()));
         }
     }
-    let dark = dark(peer) && pod.node_ready != Some(false);
+    let dark = peer.is_some_and(dark) && pod.node_ready != Some(false);
     match &seen.agent {
         Agent::Heard(heard) => Ok((&heard.facts, heard.unchanged)),
         // A new life of the container is proof that the database is out of memory.
@@ -290,7 +311,7 @@ fn reach<'a>(
 fn silent<'a>(
     how: Silence,
     since: Duration,
-    peer: &Member,
+    peer: Option<&Member>,
     patience: Patience,
     puzzle: Puzzle,
 ) -> Result<(&'a Facts, Duration), Health> {
@@ -298,7 +319,7 @@ fn silent<'a>(
     if matches!(how, Silence::Refused(_)) {
         return Err(Health::Unknown(puzzle));
     }
-    Err(match opinion(peer) {
+    Err(match peer.and_then(opinion) {
         Some(PeerState::Stop | PeerState::Failed) if since >= LOST_AFTER => {
             Health::Down(Why::Lost(how))
         }

@@ -33,11 +33,19 @@ pub enum Cause {
     NotRepaired,
     /// Both agents refuse the operator's credentials.
     CredentialsRefused,
+    /// The database of a pod without replication is gone.
+    DatabaseLost,
+    /// It does not load.
+    LoadFailed,
+    /// It does not open.
+    OpenFailed,
+    /// It could not be upgraded in place.
+    UpgradeFailed,
 }
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::StopManaging,
         Self::CreateDbFailed,
         Self::BothDown,
@@ -46,6 +54,10 @@ impl Cause {
         Self::TwoActives,
         Self::NotRepaired,
         Self::CredentialsRefused,
+        Self::DatabaseLost,
+        Self::LoadFailed,
+        Self::OpenFailed,
+        Self::UpgradeFailed,
     ];
 
     /// The word for conditions, and the title in the runbook.
@@ -60,7 +72,17 @@ impl Cause {
             Self::TwoActives => "TwoActives",
             Self::NotRepaired => "NotRepaired",
             Self::CredentialsRefused => "CredentialsRefused",
+            Self::DatabaseLost => "DatabaseLost",
+            Self::LoadFailed => "LoadFailed",
+            Self::OpenFailed => "OpenFailed",
+            Self::UpgradeFailed => "UpgradeFailed",
         }
+    }
+
+    /// The reason of something that has a single database, or none.
+    pub(super) fn lone(self, what: &str, desired: &Desired, term: i64) -> (String, String) {
+        let next = reexamine_command(desired, term);
+        (self.word().into(), format!("{what}. Next: {} {next}", self.cure()))
     }
 
     /// What a human does before the operator is asked to look again.
@@ -84,6 +106,18 @@ impl Cause {
             }
             Self::NotRepaired => {
                 "bring up one ACTIVE and one STANDBY, or exactly one database without a scheme;"
+            }
+            Self::DatabaseLost => {
+                "restore the volume; or, to go on with an empty database, set \
+                 spec.ttspec.databaseLostBehavior to Recreate;"
+            }
+            Self::LoadFailed | Self::OpenFailed => {
+                "read /tt/home/timesten/instances/instance1/diag/ttmesg.log in the pod, and remove \
+                 the cause or restore the volume;"
+            }
+            Self::UpgradeFailed => {
+                "set spec.ttspec.image back to the release of the instance, delete the pod, and \
+                 when it runs"
             }
             Self::CredentialsRefused => {
                 "restore the Secret with the credentials that the pods were started with, and \

@@ -164,6 +164,18 @@ pub fn pause(failures: u32) -> Duration {
     }
 }
 
+/// The pod is free, and the verb has not failed just now.
+pub(super) fn may(member: &Member, verb: &Verb) -> bool {
+    let rested = member.failure(verb).is_none_or(|f| f.ago >= pause(f.count));
+    member.doing.is_none() && rested
+}
+
+/// `createDb` was not answered in time: the user's SQL may still run, and must not run twice.
+pub(super) fn still_creating(member: &Member) -> bool {
+    let failure = member.failure(&Verb::CreateDb);
+    failure.is_some_and(|failure| failure.hung && failure.ago < CREATE_PATIENCE)
+}
+
 impl Field<'_> {
     pub(super) fn member(&self, ordinal: Ordinal) -> &Member {
         &self.seen.members[ordinal]
@@ -178,9 +190,7 @@ impl Field<'_> {
 
     /// The pod is free, and the verb has not failed just now.
     pub(super) fn may(&self, to: Ordinal, verb: &Verb) -> bool {
-        let member = self.member(to);
-        let rested = member.failure(verb).is_none_or(|f| f.ago >= pause(f.count));
-        member.doing.is_none() && rested
+        may(self.member(to), verb)
     }
 
     /// The act is on record for the very pod; else it is put on record.
@@ -222,7 +232,7 @@ impl Field<'_> {
             (Daemon::Up, Db::None) => {
                 if self.recorded(orders, Irreversible::Create, to, "there is no database yet")
                     && self.may(to, &Verb::CreateDb)
-                    && !self.still_creating(to)
+                    && !still_creating(self.member(to))
                 {
                     orders.give[to] = Some(Order::Create);
                 }
@@ -232,12 +242,6 @@ impl Field<'_> {
             (Daemon::Unknown, _)
             | (Daemon::Up, Db::Loading | Db::Unloading | Db::Transitioning | Db::Unknown) => {}
         }
-    }
-
-    /// `createDb` was not answered in time: the user's SQL may still run, and must not run twice.
-    fn still_creating(&self, to: Ordinal) -> bool {
-        let failure = self.member(to).failure(&Verb::CreateDb);
-        failure.is_some_and(|failure| failure.hung && failure.ago < CREATE_PATIENCE)
     }
 
     pub(super) fn make_replicated(&self, orders: &mut Orders, to: Ordinal, facts: &Facts) {

@@ -71,8 +71,10 @@ pub enum Reason {
     Manual(String, String),
     /// The spec cannot be acted on.
     BadSpec(SpecProblem),
-    /// The topology is not managed by this version.
-    UnmanagedTopology,
+    /// All databases without replication serve.
+    AllReplicasReady,
+    /// Some of them do not: how many do, of how many, and how the others are.
+    ReplicasNotReady(usize, usize, String),
     /// The object is being deleted.
     Deleting,
 }
@@ -108,7 +110,8 @@ impl Reason {
             Self::Reexamining(_) => "Reexamining",
             Self::Manual(word, _) => word,
             Self::BadSpec(_) => "InvalidSpec",
-            Self::UnmanagedTopology => "TopologyNotManaged",
+            Self::AllReplicasReady => "AllReplicasReady",
+            Self::ReplicasNotReady(..) => "ReplicasNotReady",
             Self::Deleting => "Deleting",
         }
     }
@@ -177,10 +180,10 @@ impl fmt::Display for Reason {
             Self::Reexamining(what) => write!(f, "looking at what was repaired: {what}"),
             Self::Manual(_, sentence) => f.write_str(sentence),
             Self::BadSpec(problem) => write!(f, "{problem}"),
-            Self::UnmanagedTopology => f.write_str(
-                "replicationTopology none: the Kubernetes objects are kept, but this version \
-                 does not manage the databases in the pods; use activeStandbyPair",
-            ),
+            Self::AllReplicasReady => f.write_str("all databases serve"),
+            Self::ReplicasNotReady(ready, all, others) => {
+                write!(f, "{ready} of {all} databases serve; {others}")
+            }
             Self::Deleting => f.write_str("the object is being deleted"),
         }
     }

@@ -105,17 +105,27 @@ pub(super) fn ready(
 
 /// The verb that brings a marker file in line, if one is out of line.
 pub(super) fn marker(member: &Member, active: bool, ready: bool) -> Option<Verb> {
-    // A pod that Kubernetes holds ready may carry a marker of a time that nobody remembers.
-    let unknown = |known: Option<bool>, wanted: bool| match known {
-        Some(known) => known != wanted,
-        None => wanted || member.pod().is_some_and(|pod| pod.ready),
-    };
     member.facts()?;
-    if unknown(member.markers.active, active) {
+    if out_of_line(member, member.markers.active, active) {
         return Some(if active { Verb::SetActive } else { Verb::ClearActive });
     }
-    if unknown(member.markers.ready, ready) {
-        return Some(if ready { Verb::SetReadiness } else { Verb::ClearReadiness });
+    readiness(member, ready)
+}
+
+/// The verb that brings `/tmp/readiness` in line, if it is out of line.
+pub(super) fn readiness(member: &Member, ready: bool) -> Option<Verb> {
+    member.facts()?;
+    out_of_line(member, member.markers.ready, ready).then_some(if ready {
+        Verb::SetReadiness
+    } else {
+        Verb::ClearReadiness
+    })
+}
+
+/// A pod that Kubernetes holds ready may carry a marker of a time that nobody remembers.
+fn out_of_line(member: &Member, known: Option<bool>, wanted: bool) -> bool {
+    match known {
+        Some(known) => known != wanted,
+        None => wanted || member.pod().is_some_and(|pod| pod.ready),
     }
-    None
 }

@@ -30,6 +30,15 @@ pub enum BothDownBehavior {
     Manual,
 }
 
+/// What becomes of a pod without replication whose database is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseLost {
+    /// A human decides.
+    Manual,
+    /// It is created anew, and is empty.
+    Recreate,
+}
+
 /// That of the spec.
 pub(super) fn fencing(tt: &TtSpec) -> Result<FencingPolicy, SpecProblem> {
     use FencingPolicy::{Confirmed, RouteFenced};
@@ -47,4 +56,11 @@ pub(super) fn trapped(tt: &TtSpec) -> Result<TrappedData, SpecProblem> {
 pub(super) fn both_down(tt: &TtSpec) -> Result<BothDownBehavior, SpecProblem> {
     let choices = [("Best", BothDownBehavior::Best), ("Manual", BothDownBehavior::Manual)];
     choice("ttspec.bothDownBehavior", tt.both_down_behavior.as_deref(), choices)
+}
+
+/// That of the spec.
+pub(super) fn database_lost(tt: &TtSpec) -> Result<DatabaseLost, SpecProblem> {
+    let choices = [("Manual", DatabaseLost::Manual), ("Recreate", DatabaseLost::Recreate)];
+    let word = tt.database_lost_behavior.as_deref();
+    choice("ttspec.databaseLostBehavior", word, choices)
 }

@@ -4,12 +4,13 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::About;
 use crate::crd::Condition;
 use crate::decide::health::Health;
 use crate::decide::orders::REBUILD_BUDGET;
-use crate::decide::{Plan, Reason, proof};
+use crate::decide::{Plan, Reason, proof, replicas};
 use crate::objects::Unapplied;
-use crate::observation::{Observation, TtContainer};
+use crate::observation::{Observation, Replicas, TtContainer};
 use crate::standing::State;
 use crate::writes::Trouble;
 
@@ -37,12 +38,41 @@ pub(super) struct Say {
     why: (String, String),
 }
 
-/// All conditions.
+/// All conditions of a pair.
 pub(super) fn all(before: &[Condition], seen: &Observation, plan: &Plan) -> Vec<Condition> {
-    [pair(plan), operator(seen, plan), super::warnings::all(seen)]
+    let hands_off =
+        matches!(plan.standing.state, State::ManualInterventionRequired | State::Failed);
+    let managed = !hands_off && seen.desired.is_ok();
+    let pair = pair(plan);
+    settled(before, &About::from(seen), pair, managed, because(&plan.because))
+}
+
+/// All conditions of databases without replication.
+pub(super) fn of_replicas(
+    before: &[Condition],
+    seen: &Replicas,
+    plan: &replicas::Plan,
+) -> Vec<Condition> {
+    let managed = !matches!(plan.because, Reason::Manual(..));
+    let serves = plan.standing.ready() > 0;
+    let because = || because(&plan.because);
+    let available = say(AVAILABLE, serves, ("ReplicasServe", "a database serves"), because());
+    settled(before, &About::from(seen), vec![available], managed, because())
+}
+
+/// The conditions of the topology, and those that every object has.
+fn settled(
+    before: &[Condition],
+    about: &About<'_>,
+    topology: Vec<Say>,
+    managed: bool,
+    why: (String, String),
+) -> Vec<Condition> {
+    let managed = Say { kind: MANAGED, status: managed, why };
+    [topology, vec![managed], operator(about), super::warnings::all(about)]
         .into_iter()
         .flatten()
-        .map(|say| condition(before, seen, say))
+        .map(|say| condition(before, about, say))
         .collect()
 }
 
@@ -60,13 +90,13 @@ fn pair(plan: &Plan) -> Vec<Say> {
             AVAILABLE,
             routed && !closed,
             ("ActiveServes", "clients are sent to the active database"),
-            because(plan),
+            because(&plan.because),
         ),
         say(
             REDUNDANT,
             redundant,
             ("StandbyInStep", "the standby is in step and could take over"),
-            because(plan),
+            because(&plan.because),
         ),
         say(
             REBUILD_FAILING,
@@ -78,28 +108,25 @@ fn pair(plan: &Plan) -> Vec<Say> {
 }
 
 /// What is so of the operator's own work.
-fn operator(seen: &Observation, plan: &Plan) -> Vec<Say> {
-    let hands_off =
-        matches!(plan.standing.state, State::ManualInterventionRequired | State::Failed);
-    let silent = seen.members.iter().find_map(|(_, member)| {
+fn operator(about: &About<'_>) -> Vec<Say> {
+    let silent = about.members.iter().find_map(|member| {
         let runs = member.pod().is_some_and(|pod| pod.tt == TtContainer::Running);
         let how = proof::silence(member).filter(|_| runs)?;
         let text = format!("the agent in {} does not answer: {how}", member.name);
         Some(words("AgentSilent", &text))
     });
-    let invalid = seen.refused.as_ref().map(|problem| {
+    let invalid = about.refused.map(|problem| {
         words("InvalidSpec", &format!("{problem}; the last valid spec stays in force"))
     });
-    let trouble = seen.owned.trouble.as_ref().map(|trouble| match trouble {
+    let trouble = about.owned.trouble.as_ref().map(|trouble| match trouble {
         Trouble::Failed(text) => words("WriteFailed", text),
         Trouble::Taken(text) => words("NameTaken", text),
     });
     vec![
-        Say { kind: MANAGED, status: !hands_off && seen.desired.is_ok(), why: because(plan) },
         unless(OBSERVED, silent, ("AgentsAnswer", "the agents of all pods that run answer")),
         unless(
             SPEC_APPLIED,
-            invalid.clone().or_else(|| unapplied(seen)),
+            invalid.clone().or_else(|| unapplied(about)),
             ("Applied", "the whole spec is in force"),
         ),
         unless(SPEC_VALID, invalid, ("Valid", "the spec is acted on")),
@@ -112,8 +139,8 @@ fn operator(seen: &Observation, plan: &Plan) -> Vec<Say> {
 }
 
 /// What of the spec is not in force: what cannot be is said before what takes effect later.
-fn unapplied(seen: &Observation) -> Option<(String, String)> {
-    let all = &seen.owned.unapplied;
+fn unapplied(about: &About<'_>) -> Option<(String, String)> {
+    let all = &about.owned.unapplied;
     let fixed = |unapplied: &&Unapplied| matches!(unapplied, Unapplied::Fixed { .. });
     let (fixed, later): (Vec<_>, Vec<_>) = all.iter().partition(fixed);
     let word = if fixed.is_empty() { "PodsOutdated" } else { "CannotBeChanged" };
@@ -121,8 +148,8 @@ fn unapplied(seen: &Observation) -> Option<(String, String)> {
     (!sentences.is_empty()).then(|| words(word, &sentences.join("; ")))
 }
 
-fn because(plan: &Plan) -> (String, String) {
-    words(plan.because.word(), &plan.because.to_string())
+fn because(reason: &Reason) -> (String, String) {
+    words(reason.word(), &reason.to_string())
 }
 
 /// It is so, unless something is wrong.
@@ -142,20 +169,20 @@ fn say(kind: &'static str, status: bool, yes: (&str, &str), no: (String, String)
     Say { kind, status, why: if status { words(yes.0, yes.1) } else { no } }
 }
 
-fn condition(before: &[Condition], seen: &Observation, say: Say) -> Condition {
+fn condition(before: &[Condition], about: &About<'_>, say: Say) -> Condition {
     let Say { kind, status, why: (reason, message) } = say;
     let status = if status { "True" } else { "False" };
     let old = before.iter().find(|condition| condition.type_ == kind);
     let since = old
         .filter(|old| old.status == status)
         .and_then(|old| old.last_transition_time.clone())
-        .unwrap_or(Time(seen.now));
+        .unwrap_or(Time(about.now));
     Condition {
         type_: kind.to_owned(),
         status: status.to_owned(),
         reason,
         message,
         last_transition_time: Some(since),
-        observed_generation: Some(seen.generation),
+        observed_generation: Some(about.generation),
     }
 }

@@ -12,7 +12,6 @@ use kube::ResourceExt;
 use crate::agent::{AgentError, Verb};
 use crate::crd::{PodStatus, TimesTenClassic, TimesTenClassicStatus};
 use crate::objects::Write;
-use crate::observation::Observation;
 use crate::operator::Identity;
 
 /// The longest note that Kubernetes takes, less one.
@@ -54,7 +53,7 @@ impl Note {
 pub fn between(
     before: &TimesTenClassicStatus,
     after: &TimesTenClassicStatus,
-    seen: &Observation,
+    deleting: bool,
 ) -> Vec<Note> {
     let mut notes = Vec::new();
     let unknown = PodStatus::default();
@@ -73,13 +72,13 @@ pub fn between(
         let note = format!("TimesTenClassic was {was}, now {now}");
         let planned = now == "Switchover";
         notes.push(Note {
-            warning: was == "Normal" && !planned,
+            warning: ["Normal", "AllReplicasReady"].contains(&was.as_str()) && !planned,
             reason: "StateChange",
             text: note,
         });
     }
     of_switchover(before, after, &mut notes);
-    if seen.deleting { Vec::new() } else { notes }
+    if deleting { Vec::new() } else { notes }
 }
 
 /// A planned change of roles has ended.
@@ -140,6 +139,18 @@ fn of_pod(old: &PodStatus, new: &PodStatus, notes: &mut Vec<Note>) {
     fact("StateChange", "", is(old), is(new));
     let is = |pod: &PodStatus| ready(pod.active, "is Active Ready", "is Not Active Ready");
     fact("StateChange", "", is(old), is(new));
+    of_state(old, new, notes);
+}
+
+/// A pod without replication has a state of its own.
+fn of_state(old: &PodStatus, new: &PodStatus, notes: &mut Vec<Note>) {
+    let (Some(was), Some(now)) = (&old.high_level_state, &new.high_level_state) else { return };
+    if new.intended_state.as_deref() == Some(super::STANDALONE) && was != now {
+        let name = new.name.as_deref().unwrap_or_default();
+        let text = format!("Pod {name} state was {was}, now {now}");
+        let warning = ["Down", "ManualInterventionRequired"].contains(&now.as_str());
+        notes.push(Note { warning, reason: "StateChange", text });
+    }
 }
 
 /// Conditions that turn bad, or whose reason for being bad changes, warn.

@@ -175,7 +175,11 @@ fn active(pods: &[PodStatus]) -> Ordinal {
 }
 
 fn incarnation(pods: &[PodStatus], of: Ordinal) -> Option<Incarnation> {
-    let pod = pods.iter().find(|pod| ordinal(pod.name.as_deref()) == Some(of))?;
+    known(pods.iter().find(|pod| ordinal(pod.name.as_deref()) == Some(of))?)
+}
+
+/// The incarnation in which a pod's database was last good.
+pub(super) fn known(pod: &PodStatus) -> Option<Incarnation> {
     let kubernetes = pod.pod_status.as_ref()?;
     Some(Incarnation {
         uid: kubernetes.prev_uid.clone()?,

@@ -2,6 +2,8 @@
 //!
 //! Never: keeps what was not seen. A fact that nobody confirms reads `Unknown`.
 
+use jiff::Timestamp;
+
 use crate::agent::{Daemon, Db, Facts};
 use crate::crd::{
     CacheStatus, DbStatus, PodStatus, ReplicationStatus, TimesTenClassicStatus, TimestenStatus,
@@ -9,6 +11,7 @@ use crate::crd::{
 use crate::decide::Plan;
 use crate::observation::{Agent, Member, Observation, TtContainer};
 use crate::pair::Ordinal;
+use crate::standing::Incarnation;
 
 const UNKNOWN: &str = "Unknown";
 
@@ -19,29 +22,50 @@ pub(super) fn status(
     plan: &Plan,
     of: Ordinal,
 ) -> PodStatus {
-    let member = &seen.members[of];
+    let active = of == plan.standing.active;
+    let stand = Stand {
+        role: if active { "Active" } else { "Standby" },
+        state: plan.health[of].word(),
+        ready: plan.ready[of],
+        active: plan.ready[of] && active,
+        known: plan.standing.incarnations[of].as_ref(),
+    };
+    entry(before, &seen.members[of], &stand, seen.now)
+}
+
+/// Where a pod stands, in Oracle's words.
+pub(super) struct Stand<'a> {
+    pub(super) role: &'static str,
+    pub(super) state: &'static str,
+    pub(super) ready: bool,
+    pub(super) active: bool,
+    /// The incarnation in which its database was last good.
+    pub(super) known: Option<&'a Incarnation>,
+}
+
+/// The entry of a pod of any kind.
+pub(super) fn entry(
+    before: &TimesTenClassicStatus,
+    member: &Member,
+    stand: &Stand<'_>,
+    now: Timestamp,
+) -> PodStatus {
     let old = before.pod_status.iter().find(|pod| pod.name.as_deref() == Some(&member.name));
     let mut pod = old.cloned().unwrap_or_default();
-    let active = of == plan.standing.active;
     pod.name = Some(member.name.clone());
     pod.initialized = Some(true);
     pod.tt_pod_type = Some("Database".into());
-    moved(
-        &mut pod.intended_state,
-        &mut pod.prev_intended_state,
-        if active { "Active" } else { "Standby" },
-    );
-    let state = plan.health[of].word();
-    if pod.high_level_state.as_deref() != Some(state) {
-        pod.last_high_level_state_switch = Some(seen.now.as_second());
+    moved(&mut pod.intended_state, &mut pod.prev_intended_state, stand.role);
+    if pod.high_level_state.as_deref() != Some(stand.state) {
+        pod.last_high_level_state_switch = Some(now.as_second());
     }
-    moved(&mut pod.high_level_state, &mut pod.prev_high_level_state, state);
+    moved(&mut pod.high_level_state, &mut pod.prev_high_level_state, stand.state);
     pod.prev_ready = pod.ready;
-    pod.ready = Some(plan.ready[of]);
+    pod.ready = Some(stand.ready);
     pod.prev_active = pod.active;
-    pod.active = Some(plan.ready[of] && active);
+    pod.active = Some(stand.active);
     pod.has_been_seen = Some(pod.has_been_seen.unwrap_or_default() || member.pod().is_some());
-    kubernetes(&mut pod, member, plan, of);
+    kubernetes(&mut pod, member, stand.known);
     facts(&mut pod, member);
     pod
 }
@@ -78,7 +102,7 @@ fn moved(now: &mut Option<String>, before: &mut Option<String>, value: &str) {
     }
 }
 
-fn kubernetes(pod: &mut PodStatus, member: &Member, plan: &Plan, of: Ordinal) {
+fn kubernetes(pod: &mut PodStatus, member: &Member, known: Option<&Incarnation>) {
     let mut status = pod.pod_status.take().unwrap_or_default();
     let facts = member.pod();
     status.pod_phase = Some(facts.map_or_else(|| UNKNOWN.into(), |pod| pod.phase.clone()));
@@ -92,7 +116,6 @@ fn kubernetes(pod: &mut PodStatus, member: &Member, plan: &Plan, of: Ordinal) {
         }
         .into(),
     );
-    let known = plan.standing.incarnations[of].as_ref();
     status.prev_uid = known.map(|known| known.uid.clone());
     status.prev_restarts = known.map(|known| known.restarts);
     pod.pod_status = Some(status);

@@ -2,9 +2,10 @@
 //!
 //! Never: says a number that passes by: a condition changes when what it means changes.
 
+use super::About;
 use super::conditions::{Say, unless, words};
 use crate::agent::{Db, Facts, RepState};
-use crate::observation::{Member, Observation};
+use crate::observation::Member;
 
 /// The active's database takes writes.
 pub(super) const WRITES_ACCEPTED: &str = "WritesAccepted";
@@ -17,9 +18,9 @@ pub(super) const CLOCKS_AGREE: &str = "ClocksAgree";
 const NEARLY_FULL: i64 = 90;
 
 /// All warnings.
-pub(super) fn all(seen: &Observation) -> Vec<Say> {
+pub(super) fn all(about: &About<'_>) -> Vec<Say> {
     let first = |test: fn(&Facts) -> bool, say: &dyn Fn(&Member, &Facts) -> (String, String)| {
-        seen.members.iter().find_map(|(_, member)| {
+        about.members.iter().find_map(|member| {
             let facts = member.facts().filter(|facts| test(facts))?;
             Some(say(member, facts))
         })

@@ -59,6 +59,8 @@ pub enum Step {
     UnloadDatabase(Member),
     /// Loses the volume of a pod, and all that is on it.
     LoseVolume(Member),
+    /// The next upgrade of the instance on a pod's volume fails, and leaves its marker there.
+    FailUpgrade(Member),
     /// Sets what a database believes of its peer.
     SetPeer(SetPeer),
     /// Forces a replication state.

@@ -57,6 +57,11 @@ impl Player<'_> {
                 self.say(format!("the volume of {} is lost", self.pod(of)?));
                 volume.map(|volume| fleet.lose_volume(&volume)).is_some()
             }
+            Step::FailUpgrade(of) => {
+                let volume = fleet.view(&self.host(of)?).map(|view| view.volume);
+                self.say(format!("the next upgrade of {} fails", self.pod(of)?));
+                volume.map(|volume| fleet.fail_upgrade(&volume)).is_some()
+            }
             Step::DropScheme(of) => fleet.drop_scheme(&self.host(of)?),
             Step::SetPeer(set) => fleet.set_peer(&self.host(&set.of)?, peer(set.to)),
             Step::SetRepState(set) => fleet.set_rep_state(&self.host(&set.of)?, state(set.to)),

@@ -317,9 +317,18 @@ impl<'a> Player<'a> {
         if hosts.is_empty() {
             return;
         }
-        let (acks, lost) = (app.acknowledged(), app.lost_acknowledged(&hosts));
-        let failovers = usize::from(self.faulted);
+        let acks = app.acknowledged();
         let at = self.world.record.now();
+        let lost = if self.world.routes.lone(OBJECT) {
+            if let Some((host, span)) = self.world.application.turned_away() {
+                self.world.record.with(|record| record.oracles.turned_away(at, &host, span));
+            }
+            // A replica that is no more keeps its volume.
+            acks.iter().filter(|ack| !self.world.fleet.kept(ack.id)).copied().collect()
+        } else {
+            app.lost_acknowledged(&hosts)
+        };
+        let failovers = usize::from(self.faulted);
         self.world.record.with(|r| r.oracles.acknowledged(at, &acks, &lost, failovers));
     }
 

@@ -1,6 +1,7 @@
 //! The simulated application: it writes through the Service that selects the active, and knows what
 //! was acknowledged.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,10 @@ struct State {
     /// The longest time between two writes that succeeded, and when it began.
     outage: Option<(Instant, Duration)>,
     writes: u64,
+    /// Since when hosts turn clients away that are sent there.
+    refusing: BTreeMap<String, Instant>,
+    /// The longest that one did.
+    turned_away: Option<(String, Duration)>,
 }
 
 impl Application {
@@ -35,22 +40,31 @@ impl Application {
         Self { app: App::new(fleet), state: Arc::default() }
     }
 
-    /// Writes to whoever is routed, every `pause`, for ever.
+    /// Writes to all hosts that clients are sent to, every `pause`, for ever.
     pub async fn run(self, routes: Routes, pause: Duration) {
         let mut tick = tokio::time::interval(pause);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let Some(host) = routes.active(OBJECT) else {
-                self.with(|state| state.serves = false);
-                continue;
-            };
-            let written = self.app.commit(&host).await.is_ok();
-            self.with(|state| state.note(written, Instant::now()));
+            let hosts = routes.used(OBJECT);
+            let (mut some, mut all) = (false, !hosts.is_empty());
+            for host in &hosts {
+                let written = self.app.commit(host).await.is_ok();
+                (some, all) = (some || written, all && written);
+                self.with(|state| state.turned_away(host, written, Instant::now()));
+            }
+            self.with(|state| state.refusing.retain(|host, _| hosts.contains(host)));
+            self.with(|state| state.note(some, all, Instant::now()));
         }
     }
 
-    /// The last try to write succeeded.
+    /// The longest time that a host to which clients were sent has turned them away.
+    #[must_use]
+    pub fn turned_away(&self) -> Option<(String, Duration)> {
+        self.with(|state| state.turned_away.clone())
+    }
+
+    /// The last try to write succeeded, on every host.
     #[must_use]
     pub fn serves(&self) -> bool {
         self.with(|state| state.serves)
@@ -85,9 +99,20 @@ impl Application {
 }
 
 impl State {
-    fn note(&mut self, written: bool, now: Instant) {
-        self.serves = written;
-        if !written {
+    fn turned_away(&mut self, host: &str, written: bool, now: Instant) {
+        if written {
+            self.refusing.remove(host);
+            return;
+        }
+        let span = now - *self.refusing.entry(host.to_owned()).or_insert(now);
+        if self.turned_away.as_ref().is_none_or(|(_, longest)| span > *longest) {
+            self.turned_away = Some((host.to_owned(), span));
+        }
+    }
+
+    fn note(&mut self, some: bool, all: bool, now: Instant) {
+        self.serves = all;
+        if !some {
             return;
         }
         self.writes += 1;

@@ -221,7 +221,14 @@ impl Record {
         states.push(state.clone());
         let whose = if name == OBJECT { String::new() } else { format!("of {name} ") };
         self.add(at, Who::Operator, format!("state {whose}{state}: {}", reason(object)));
-        self.oracles.see(at, Sight::State(state));
+        let replicated = !is_lone(object);
+        self.oracles.see(at, Sight::State(state, replicated));
+    }
+
+    /// The host is of an object whose databases do not replicate.
+    fn lone(&self, host: &str) -> bool {
+        let object = host.split('.').nth(1).and_then(|name| self.objects.get(name));
+        object.is_some_and(|object| is_lone(object))
     }
 
     /// A pod is told something: what the status says of it at that moment.
@@ -250,7 +257,11 @@ impl Record {
                 if !matches!(verb.as_str(), "GET" | "POLL") {
                     *self.verbs.entry(verb.clone()).or_default() += 1;
                     self.add(at, Who::TimesTen, format!("{host} is told {verb}"));
-                    self.ordered(at, &event.host, verb);
+                    if self.lone(&event.host) {
+                        self.oracles.see(at, Sight::Lone(host, verb.clone()));
+                    } else {
+                        self.ordered(at, &event.host, verb);
+                    }
                 }
             }
             Happening::Done { verb, errno } => {
@@ -268,7 +279,11 @@ impl Record {
             }
             Happening::Destroyed { copy, others } => {
                 tell(format!("a copy at position {} is destroyed", copy.position));
-                self.oracles.see(at, Sight::Destroyed(copy.clone(), others.clone()));
+                // Without replication only faults destroy: that the operator never does is judged
+                // by the verbs.
+                if !self.lone(&event.host) {
+                    self.oracles.see(at, Sight::Destroyed(copy.clone(), others.clone()));
+                }
             }
             Happening::Marker { path, present } => {
                 tell(format!("{path} {}", if *present { "appears" } else { "vanishes" }));
@@ -276,6 +291,11 @@ impl Record {
             Happening::Fault(text) => self.add(at, Who::Fault, format!("{host} {text}")),
         }
     }
+}
+
+/// The databases of an object do not replicate.
+fn is_lone(object: &Value) -> bool {
+    object.pointer("/spec/ttspec/replicationTopology").and_then(Value::as_str) == Some("none")
 }
 
 /// The message of the condition that says why.
