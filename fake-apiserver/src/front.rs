@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
 
 use crate::ApiServer;
+use crate::auth::User;
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::respond::Reply;
@@ -37,15 +39,22 @@ pub struct Front {
 }
 
 /// Whether who comes through a front may do everything without saying who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Trust {
     None,
+    /// This user, by the certificate of the connection.
+    User(Arc<User>),
     Full,
 }
 
 impl Front {
     pub(crate) fn new(server: ApiServer, trust: Trust) -> Self {
         Self { server, trust }
+    }
+
+    /// The same front for who comes as this user.
+    pub(crate) fn of(&self, user: User) -> Self {
+        Self { server: self.server.clone(), trust: Trust::User(Arc::new(user)) }
     }
 
     async fn answer(server: ApiServer, mut request: Request) -> Response<ResponseBody> {

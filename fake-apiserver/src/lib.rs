@@ -17,6 +17,7 @@
 
 mod apply;
 mod auth;
+mod authority;
 pub mod conformance;
 pub mod controllers;
 mod crd;
@@ -46,17 +47,18 @@ mod tls;
 mod verbs;
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+pub use authority::{Authority, AuthorityError};
 pub use front::{Front, ResponseBody};
 pub use selector::label_selector_matches;
 pub use state::Stats;
-pub use tls::{Tls, TlsError};
+pub use tls::Tls;
 
 use front::Trust;
 use kubelet::NodeHandle;
@@ -154,6 +156,7 @@ pub struct ApiServer {
 
 struct Shared {
     state: Mutex<State>,
+    authority: OnceLock<Authority>,
 }
 
 impl std::fmt::Debug for ApiServer {
@@ -167,7 +170,8 @@ impl ApiServer {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let Options { clock, seed } = options;
-        Self { shared: Arc::new(Shared { state: Mutex::new(State::new(clock, seed)) }) }
+        let state = Mutex::new(State::new(clock, seed));
+        Self { shared: Arc::new(Shared { state, authority: OnceLock::new() }) }
     }
 
     /// The HTTP interface as a service, without sockets.
@@ -191,6 +195,26 @@ impl ApiServer {
     /// Lets the server ask a node about its pods, as for `pods/log`.
     pub fn reach(&self, node: &NodeHandle) {
         self.lock().nodes.insert(node.name().to_owned(), node.downgrade());
+    }
+
+    /// The authority whose certificates this server trusts; it is made when it is first asked for.
+    ///
+    /// # Errors
+    /// When there is no chance to make a key of.
+    pub fn authority(&self) -> Result<Authority, AuthorityError> {
+        if let Some(made) = self.shared.authority.get() {
+            return Ok(made.clone());
+        }
+        let made = Authority::new()?;
+        Ok(self.shared.authority.get_or_init(|| made).clone())
+    }
+
+    /// What it takes to serve TLS under these names and addresses, by a certificate of the authority.
+    ///
+    /// # Errors
+    /// When a name is none.
+    pub fn tls(&self, names: &[&str]) -> Result<Tls, AuthorityError> {
+        Tls::new(&self.authority()?, names)
     }
 
     /// Serves plain HTTP (1.1 and h2c) until the listener fails.

@@ -80,8 +80,8 @@ pub(crate) struct Request {
     pub(crate) bearer: Option<String>,
     /// Whom the requester wants to be taken for.
     pub(crate) impersonation: Option<Impersonation>,
-    /// Whether it needs no token.
-    pub(crate) trusted: bool,
+    /// What the front knows of who asks.
+    pub(crate) trust: Trust,
     /// Who asks: one who may do everything, until it is found out.
     pub(crate) user: Arc<User>,
 }
@@ -103,7 +103,7 @@ impl Request {
             path: parts.uri.path().to_owned(),
             bearer: text(header::AUTHORIZATION).strip_prefix("Bearer ").map(str::to_owned),
             impersonation: Impersonation::read(&parts.headers),
-            trusted: trust == Trust::Full,
+            trust,
             user: Arc::clone(&MASTER),
         }
     }

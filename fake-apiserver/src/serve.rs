@@ -4,10 +4,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use crate::{Front, Tls};
+use crate::{Front, Tls, authority};
 
 pub(crate) async fn serve(
     front: Front,
@@ -23,11 +24,21 @@ pub(crate) async fn serve(
             match acceptor {
                 None => converse(front, socket).await,
                 Some(acceptor) => match acceptor.accept(socket).await {
-                    Ok(socket) => converse(front, socket).await,
+                    Ok(socket) => converse(identified(front, &socket), socket).await,
                     Err(error) => tracing::debug!(%error, "no TLS with a client"),
                 },
             }
         });
+    }
+}
+
+/// A front for who is on a connection, if a certificate tells.
+fn identified(front: Front, socket: &TlsStream<TcpStream>) -> Front {
+    let (_, session) = socket.get_ref();
+    let certificate = session.peer_certificates().and_then(<[_]>::first);
+    match certificate.and_then(|der| authority::user_of(der)) {
+        Some(user) => front.of(user),
+        None => front,
     }
 }
 

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use http::Method;
 
 pub(crate) use self::rbac::{Attributes, Verdict, rules_of};
-pub(crate) use self::token::Claims;
+pub(crate) use self::token::{Claims, Holder};
 pub(crate) use self::user::{Impersonation, User};
+use crate::front::Trust;
 use crate::refusal::{Named, Refusal};
 use crate::request::{Request, Target};
 use crate::state::State;
@@ -71,17 +72,34 @@ pub(crate) fn authorize(state: &State, user: &User, attributes: &Attributes) -> 
     rbac::authorize(state, user, attributes)
 }
 
-/// The user a token belongs to.
-pub(crate) fn user_of(state: &State, token: &str) -> Option<Arc<User>> {
-    let known = state.access.tokens.get(token).cloned();
-    known.or_else(|| token::verify(&state.access.key, token, state).map(Arc::new))
+/// The user a token belongs to, and for which of the wanted audiences it is meant.
+///
+/// # Errors
+/// Why it is no token.
+pub(crate) fn user_of(
+    state: &State,
+    token: &str,
+    wanted: &[String],
+) -> Result<(Arc<User>, Vec<String>), String> {
+    match state.access.tokens.get(token) {
+        // A token from outside is for the server itself.
+        Some(user) if wanted.iter().any(|audience| audience == Claims::AUDIENCE) => {
+            Ok((user.clone(), vec![Claims::AUDIENCE.to_owned()]))
+        }
+        _ => token::verify(&state.access.key, token, wanted, state)
+            .map(|(user, audiences)| (Arc::new(user), audiences)),
+    }
 }
 
 fn authenticate(state: &State, request: &Request) -> Result<Arc<User>, Refusal> {
-    match request.bearer.as_deref() {
-        Some(token) => user_of(state, token).ok_or_else(Refusal::unauthorized),
-        None if request.trusted => Ok(request.user.clone()),
-        None => Ok(Arc::new(User::anonymous())),
+    match (&request.trust, request.bearer.as_deref()) {
+        (Trust::User(user), _) => Ok(user.clone()),
+        (_, Some(token)) => {
+            let known = user_of(state, token, &[Claims::AUDIENCE.to_owned()]);
+            known.map(|(user, _)| user).map_err(|_| Refusal::unauthorized())
+        }
+        (Trust::Full, None) => Ok(request.user.clone()),
+        (Trust::None, None) => Ok(Arc::new(User::anonymous())),
     }
 }
 

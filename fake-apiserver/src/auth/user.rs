@@ -6,6 +6,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::rbac::Attributes;
+use crate::authority::Subject;
 
 const AUTHENTICATED: &str = "system:authenticated";
 const UNAUTHENTICATED: &str = "system:unauthenticated";
@@ -46,6 +47,17 @@ impl User {
             groups,
             ..Self::default()
         }
+    }
+
+    /// Who shows a certificate is its common name, in the groups of its organizations.
+    pub(crate) fn certified(subject: Subject, digest: &str) -> Self {
+        let Subject { common_name, organizations: mut groups } = subject;
+        groups.push(AUTHENTICATED.to_owned());
+        let id = (
+            "authentication.kubernetes.io/credential-id".to_owned(),
+            vec![format!("X509SHA256={digest}")],
+        );
+        Self { name: common_name, groups, extra: [id].into(), ..Self::default() }
     }
 
     /// The user as reviews show it.

@@ -1,6 +1,7 @@
 //! The controllers of a cluster: ordinary clients of the API, driven by watches, idle when nothing changes.
 
 mod cache;
+mod certificates;
 mod disruption;
 mod endpoints;
 mod endpointslice;
@@ -17,6 +18,7 @@ use futures::future::{BoxFuture, FutureExt, join, join_all};
 use kube::Client;
 
 use self::cache::Cluster;
+pub use self::certificates::certificates;
 use crate::Clock;
 use crate::named::named;
 

@@ -3,6 +3,7 @@
 //! A kind without a module here has the behaviour of all kinds.
 
 mod budget;
+mod certificate;
 mod check;
 pub(crate) mod claim;
 mod config;
@@ -26,6 +27,8 @@ use crate::schema::{cel, enumeration, validate};
 use crate::state::State;
 use crate::verbs::Call;
 use crate::{crd, json};
+
+const CERTIFICATES: &str = "certificates.k8s.io";
 
 /// Kinds whose generation counts changes of their spec.
 pub(crate) fn counts_generations(resource: &Resource) -> bool {
@@ -176,9 +179,10 @@ fn default_secret(value: &mut Value) {
 /// Finishes a new object: fields it cannot have yet, and what the server allots.
 pub(crate) fn prepare_create(
     value: &mut Value,
-    resource: &Resource,
+    call: &Call<'_>,
     state: &mut State,
 ) -> Result<(), Refusal> {
+    let resource = &call.resource;
     if resource.custom().is_some_and(|custom| custom.status_subresource) {
         json::take(value, &["status"]);
     }
@@ -203,6 +207,9 @@ pub(crate) fn prepare_create(
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             crd::initial_status(value);
         }
+        (CERTIFICATES, "CertificateSigningRequest") => {
+            certificate::prepare_create(value, &call.request.user)?;
+        }
         _ => {}
     }
     Ok(())
@@ -217,6 +224,9 @@ pub(crate) fn prepare_update(
 ) -> Result<(), Refusal> {
     let resource = &call.resource;
     let custom = resource.custom().is_some();
+    if resource.is(CERTIFICATES, "CertificateSigningRequest") {
+        return certificate::prepare_update(value, old, call, state);
+    }
     match call.subresource() {
         Some("status") if custom => {
             let status = json::at(value, &["status"]).cloned();
@@ -314,6 +324,9 @@ pub(crate) fn validate(
     }
     if subresource == Some("status") && resource.is("", "Service") {
         return service::validate_status(value);
+    }
+    if resource.is(CERTIFICATES, "CertificateSigningRequest") {
+        return certificate::validate(value, old, subresource);
     }
     if subresource.is_some() {
         return Vec::new();

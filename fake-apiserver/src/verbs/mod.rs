@@ -9,6 +9,7 @@ mod node;
 mod read;
 mod reviews;
 mod scale;
+mod token;
 mod update;
 mod watch;
 
@@ -231,12 +232,14 @@ fn on_subresource(
         return Err(Refusal::method_not_allowed());
     }
     let reply = match (call.subresource(), verb) {
-        (Some("status" | "resize" | "ephemeralcontainers"), "get") => read::get(state, call),
-        (Some("status" | "resize" | "ephemeralcontainers" | "finalize"), "update") => {
+        (Some("status" | "resize" | "ephemeralcontainers" | "approval"), "get") => read::get(state, call),
+        (Some("status" | "resize" | "ephemeralcontainers" | "approval" | "finalize"), "update") => {
             update::put(state, call)
         }
-        (Some("status" | "resize" | "ephemeralcontainers"), "patch") => update::patch(state, call),
-        (Some("token"), _) => reviews::token(state, call),
+        (Some("status" | "resize" | "ephemeralcontainers" | "approval"), "patch") => {
+            update::patch(state, call)
+        }
+        (Some("token"), _) => token::request(state, call),
         (Some("scale"), _) => scale::scale(state, call),
         (Some("binding"), _) => binding::bind(state, call),
         (Some("eviction"), _) => eviction::evict(state, call),

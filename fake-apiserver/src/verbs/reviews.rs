@@ -1,6 +1,5 @@
-//! Kinds that are answered and not stored: who am I, may I, and tokens of service accounts.
+//! Kinds that are answered and not stored: who am I, who is that, and may I.
 
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Call, body};
@@ -8,10 +7,7 @@ use crate::auth::{self, Attributes, Claims, User, Verdict};
 use crate::json::{self, text};
 use crate::refusal::{Cause, Refusal};
 use crate::respond::Reply;
-use crate::state::{State, time};
-
-/// How long a token lives that does not say, in seconds.
-const TOKEN_SECONDS: i64 = 3600;
+use crate::state::State;
 
 /// The answer, if it is one of these kinds.
 pub(super) fn answer(state: &State, call: &Call<'_>) -> Option<Result<Reply, Refusal>> {
@@ -44,10 +40,9 @@ fn own_access(state: &State, call: &Call<'_>, review: &Value) -> Result<Value, R
 
 fn access(state: &State, call: &Call<'_>, review: &Value) -> Result<Value, Refusal> {
     let attributes = attributes(call, review)?;
-    let groups = json::list(review, &["spec", "groups"]).iter().filter_map(Value::as_str);
     let user = User {
         name: text(review, &["spec", "user"]).to_owned(),
-        groups: groups.map(str::to_owned).collect(),
+        groups: strings(review, &["spec", "groups"]),
         ..User::default()
     };
     if user.name.is_empty() && user.groups.is_empty() {
@@ -72,16 +67,20 @@ fn own_user(_: &State, call: &Call<'_>, _: &Value) -> Result<Value, Refusal> {
     Ok(json!({"userInfo": call.request.user.info()}))
 }
 
-fn token_review(state: &State, call: &Call<'_>, review: &Value) -> Result<Value, Refusal> {
+fn token_review(state: &State, _: &Call<'_>, review: &Value) -> Result<Value, Refusal> {
     let token = text(review, &["spec", "token"]);
     if token.is_empty() {
-        return Err(invalid(call, Cause::required("spec.token", "")));
+        return Err(Refusal::bad_request("token is required for TokenReview in authentication"));
     }
-    Ok(match auth::user_of(state, token) {
-        Some(user) => json!({
-            "authenticated": true, "user": user.info(), "audiences": [Claims::AUDIENCE],
-        }),
-        None => json!({"user": {}, "error": "[invalid bearer token, token lookup failed]"}),
+    let mut wanted = strings(review, &["spec", "audiences"]);
+    if wanted.is_empty() {
+        wanted.push(Claims::AUDIENCE.to_owned());
+    }
+    Ok(match auth::user_of(state, token, &wanted) {
+        Ok((user, audiences)) => {
+            json!({"authenticated": true, "user": user.info(), "audiences": audiences})
+        }
+        Err(why) => json!({"user": {}, "error": format!("[invalid bearer token, {why}]")}),
     })
 }
 
@@ -136,41 +135,7 @@ fn shown(verdict: &Verdict) -> Value {
     }
 }
 
-/// A new token of a service account.
-pub(super) fn token(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let account = call.get(state)?;
-    let asked: Value = match call.request.body.is_empty() {
-        true => json!({}),
-        false => serde_json::from_slice(&call.request.body)
-            .map_err(|error| Refusal::bad_request(error.to_string()))?,
-    };
-    let seconds = json::int(&asked, &["spec", "expirationSeconds"]).unwrap_or(TOKEN_SECONDS);
-    if seconds < 600 {
-        let detail = "may not specify a duration less than 10 minutes";
-        let cause = Cause::invalid("spec.expirationSeconds", &seconds.into(), detail);
-        let kind =
-            crate::refusal::Named { group: "authentication.k8s.io", resource: "TokenRequest" };
-        return Err(Refusal::invalid(kind, call.name(), &[cause]));
-    }
-    let now = call.now();
-    let uid = text(&account.value, &["metadata", "uid"]);
-    let mut claims = Claims::new(call.namespace(), call.name(), uid, now.as_second(), seconds);
-    let audiences = json::list(&asked, &["spec", "audiences"]).iter().filter_map(Value::as_str);
-    let audiences: Vec<String> = audiences.map(str::to_owned).collect();
-    if !audiences.is_empty() {
-        claims.aud = audiences;
-    }
-    let ends: Timestamp = now + SignedDuration::from_secs(seconds);
-    let bound = json::at(&asked, &["spec", "boundObjectRef"]).unwrap_or(&Value::Null);
-    let token = json!({
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "metadata": {
-            "name": call.name(), "namespace": call.namespace(),
-            "uid": state.seeds.uid(), "creationTimestamp": time(now),
-        },
-        "spec": {"audiences": claims.aud, "expirationSeconds": seconds, "boundObjectRef": bound},
-        "status": {"expirationTimestamp": time(ends), "token": state.access.sign(&claims)},
-    });
-    Ok(Reply::json(201, &token))
+/// The strings of a list.
+pub(super) fn strings(value: &Value, path: &[&str]) -> Vec<String> {
+    json::list(value, path).iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }

@@ -90,3 +90,18 @@ fn objects_are_labelled_replaced_and_deleted() {
         "get ns",
     );
 }
+
+#[test]
+fn a_certificate_is_approved_and_issued() {
+    session!(
+        "certificates",
+        "create -f certificate.yaml",
+        "get csr",
+        "certificate approve ann",
+        "wait --for=jsonpath={.status.certificate} csr/ann --timeout=10s",
+        "get csr",
+        "certificate deny ann",
+        "create token default -o jsonpath={.spec} --audience=vault",
+        "create token none",
+    );
+}

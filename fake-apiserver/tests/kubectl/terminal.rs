@@ -17,6 +17,7 @@ const MANIFESTS: &[(&str, &str)] = &[
     ("set-of-three.yaml", include_str!("manifests/set-of-three.yaml")),
     ("maps.yaml", include_str!("manifests/maps.yaml")),
     ("one-map.yaml", include_str!("manifests/one-map.yaml")),
+    ("certificate.yaml", include_str!("manifests/certificate.yaml")),
     ("storage.yaml", include_str!("manifests/storage.yaml")),
 ];
 
@@ -125,6 +126,8 @@ fn serve() -> SocketAddr {
             let clock = Arc::clone(&options.clock);
             let server = ApiServer::new(options);
             let client = server.client();
+            let authority = server.authority().unwrap();
+            tokio::spawn(controllers::certificates(client.clone(), Arc::clone(&clock), authority));
             tokio::spawn(async move {
                 let some =
                     Controller::ALL.into_iter().filter(|which| *which != Controller::Volumes);

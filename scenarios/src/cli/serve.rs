@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use fake_apiserver::controllers::{self, Controller};
 use fake_apiserver::kubelet::{Kubelet, NodeSpec, PauseRuntime, Timings};
-use fake_apiserver::{ApiServer, Options, Tls};
+use fake_apiserver::{ApiServer, Options};
 use scenarios::world::NAMESPACE;
 use timesten_operator::clock::Clock;
 use tokio::net::TcpListener;
@@ -47,17 +47,17 @@ async fn live(arguments: &Serve) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("--port {}: cannot listen there", arguments.port))?;
     let address = listener.local_addr()?;
-    let tls = arguments.tls.then(|| Tls::self_signed(&["127.0.0.1", "localhost"])).transpose()?;
+    let server = furnish(arguments)?;
+    let tls = arguments.tls.then(|| server.tls(&["127.0.0.1", "localhost"])).transpose()?;
     let access = Access {
         server: format!("{}://{address}", if tls.is_some() { "https" } else { "http" }),
-        authority: tls.as_ref().map(|tls| tls.authority().to_owned()),
+        authority: tls.as_ref().map(|tls| tls.authority()),
         token: arguments.token.clone(),
         namespace: NAMESPACE.to_owned(),
     };
     if let Some(file) = &arguments.kubeconfig {
         kubeconfig::write(file, &access)?;
     }
-    let server = furnish(arguments);
     println!("serving on {}; Ctrl-C ends it", access.server);
     let serving = async {
         match &tls {
@@ -76,7 +76,7 @@ async fn live(arguments: &Serve) -> anyhow::Result<ExitCode> {
 }
 
 /// A server with everything that runs beside it.
-fn furnish(arguments: &Serve) -> ApiServer {
+fn furnish(arguments: &Serve) -> anyhow::Result<ApiServer> {
     let now = Clock::system();
     let clock: fake_apiserver::Clock = Arc::new(move || now.now());
     let server = ApiServer::new(Options { clock: Arc::clone(&clock), seed: 1 });
@@ -88,6 +88,9 @@ fn furnish(arguments: &Serve) -> ApiServer {
         let some = Controller::ALL
             .into_iter()
             .filter(|which| !arguments.no_kubelet || *which != Controller::Volumes);
+        let signing =
+            controllers::certificates(server.client(), Arc::clone(&clock), server.authority()?);
+        tokio::spawn(signing);
         let (client, clock, some) = (server.client(), Arc::clone(&clock), some.collect::<Vec<_>>());
         tokio::spawn(async move { controllers::run(client, clock, &some).await });
     }
@@ -97,5 +100,5 @@ fn furnish(arguments: &Serve) -> ApiServer {
         server.reach(&kubelet.handle());
         tokio::spawn(kubelet.run());
     }
-    server
+    Ok(server)
 }
