@@ -9,37 +9,53 @@ use crate::store::{Author, Key};
 const READ: [&str; 3] = ["get", "list", "watch"];
 const WRITE: [&str; 5] = ["create", "delete", "deletecollection", "patch", "update"];
 
+const GROUP: &str = "rbac.authorization.k8s.io";
+
 /// Makes them.
 pub(super) fn found(state: &mut State) {
-    for (name, rules) in roles() {
-        let role = json!({"kind": "ClusterRole", "rules": rules});
-        put(state, "clusterroles", name, role);
+    for Role { name, feeds, gathers, rules } in roles() {
+        let mut role = json!({"kind": "ClusterRole", "rules": rules});
+        if let Some(label) = gathers {
+            let selectors = json!([{"matchLabels": {feeding(label): "true"}}]);
+            crate::json::put(&mut role, &["aggregationRule", "clusterRoleSelectors"], selectors);
+        }
+        put(state, "clusterroles", name, feeds, role);
     }
-    let bindings: [(&str, &[&str]); 4] = [
+    let bindings: [(&str, &[&str]); 6] = [
         ("cluster-admin", &["system:masters"]),
         ("system:basic-user", &["system:authenticated"]),
         ("system:discovery", &["system:authenticated"]),
+        ("system:monitoring", &["system:monitoring"]),
         ("system:public-info-viewer", &["system:authenticated", "system:unauthenticated"]),
+        ("system:service-account-issuer-discovery", &["system:serviceaccounts"]),
     ];
     for (name, groups) in bindings {
-        let subject = |group: &&str| json!({"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": group});
+        let subject = |group: &&str| json!({"kind": "Group", "apiGroup": GROUP, "name": group});
         let binding = json!({
             "kind": "ClusterRoleBinding",
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+            "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": name},
             "subjects": groups.iter().map(subject).collect::<Vec<_>>(),
         });
-        put(state, "clusterrolebindings", name, binding);
+        put(state, "clusterrolebindings", name, None, binding);
     }
 }
 
-fn put(state: &mut State, resource: &str, name: &str, mut object: Value) {
+/// The label of roles whose rules another one gathers.
+fn feeding(role: &str) -> String {
+    format!("{GROUP}/aggregate-to-{role}")
+}
+
+fn put(state: &mut State, resource: &str, name: &str, feeds: Option<&str>, mut object: Value) {
     let now = state.now();
-    crate::json::put(&mut object, &["apiVersion"], "rbac.authorization.k8s.io/v1".into());
-    let metadata = json!({
+    crate::json::put(&mut object, &["apiVersion"], format!("{GROUP}/v1").into());
+    let mut metadata = json!({
         "name": name, "uid": state.seeds.uid(), "creationTimestamp": time(now),
         "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"},
         "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"},
     });
+    if let Some(role) = feeds {
+        crate::json::put(&mut metadata, &["labels", &feeding(role)], "true".into());
+    }
     crate::json::put(&mut object, &["metadata"], metadata);
     let author = Author { at: now, user_agent: "kube-apiserver".into() };
     state.store.put(&id(resource), Key::new("", name), object, &author);
@@ -49,37 +65,104 @@ fn rule(verbs: &[&str], groups: &[&str], resources: &[&str]) -> Value {
     json!({"verbs": verbs, "apiGroups": groups, "resources": resources})
 }
 
-fn roles() -> Vec<(&'static str, Vec<Value>)> {
+/// A cluster role, which may feed another one that gathers its rules.
+struct Role {
+    name: &'static str,
+    feeds: Option<&'static str>,
+    gathers: Option<&'static str>,
+    rules: Vec<Value>,
+}
+
+impl Role {
+    fn new(name: &'static str, rules: Vec<Value>) -> Self {
+        Self { name, feeds: None, gathers: None, rules }
+    }
+
+    fn feeds(self, role: &'static str) -> Self {
+        Self { feeds: Some(role), ..self }
+    }
+
+    fn gathers(self, label: &'static str) -> Self {
+        Self { gathers: Some(label), ..self }
+    }
+}
+
+fn roles() -> Vec<Role> {
     let discovery = ["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"];
     let info = ["/healthz", "/livez", "/readyz", "/version", "/version/"];
+    let monitoring = [
+        "/healthz",
+        "/healthz/*",
+        "/livez",
+        "/livez/*",
+        "/metrics",
+        "/metrics/slis",
+        "/readyz",
+        "/readyz/*",
+    ];
+    let issuer = [
+        "/.well-known/openid-configuration",
+        "/.well-known/openid-configuration/",
+        "/openid/v1/jwks",
+        "/openid/v1/jwks/",
+    ];
     let paths = |urls: &[&str]| json!({"verbs": ["get"], "nonResourceURLs": urls});
     let reviews = ["selfsubjectaccessreviews", "selfsubjectrulesreviews"];
-    let mut view = view();
-    let mut edit = view.clone();
-    edit.extend(changes());
-    let mut admin = edit.clone();
-    let local = ["localsubjectaccessreviews"];
-    admin.push(rule(&["create"], &["authorization.k8s.io"], &local));
-    let rbac = ["rolebindings", "roles"];
-    admin.push(rule(&[&READ[..], &WRITE].concat(), &["rbac.authorization.k8s.io"], &rbac));
-    view.sort_by_cached_key(Value::to_string);
+    // Gathered at once, as if the controller that does it had run: in the order of the names of what feeds them.
+    let edit = [changes(), view()].concat();
+    let admin = [edit.clone(), grants()].concat();
+    let all = vec![rule(&["*"], &["*"], &["*"]), json!({"verbs": ["*"], "nonResourceURLs": ["*"]})];
+    let basic = vec![
+        rule(&["create"], &["authorization.k8s.io"], &reviews),
+        rule(&["create"], &["authentication.k8s.io"], &["selfsubjectreviews"]),
+    ];
+    let delegator = vec![
+        rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
+        rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
+    ];
+    let mut roles = vec![
+        Role::new("admin", admin).gathers("admin"),
+        Role::new("cluster-admin", all),
+        Role::new("edit", edit).gathers("edit").feeds("admin"),
+        Role::new("system:aggregate-to-admin", grants()).feeds("admin"),
+        Role::new("system:aggregate-to-edit", changes()).feeds("edit"),
+        Role::new("system:aggregate-to-view", view()).feeds("view"),
+        Role::new("system:auth-delegator", delegator),
+        Role::new("system:basic-user", basic),
+        Role::new("system:discovery", vec![paths(&[&discovery[..], &info].concat())]),
+        Role::new("system:monitoring", vec![paths(&monitoring)]),
+        Role::new("system:public-info-viewer", vec![paths(&info)]),
+        Role::new("system:service-account-issuer-discovery", vec![paths(&issuer)]),
+        Role::new("view", view()).gathers("view").feeds("edit"),
+    ];
+    roles.extend(approvers());
+    roles
+}
+
+/// Who may approve certificates of the signers of Kubernetes.
+fn approvers() -> impl Iterator<Item = Role> {
+    let signers = [
+        ("system:certificates.k8s.io:kube-apiserver-client-approver", "kube-apiserver-client"),
+        (
+            "system:certificates.k8s.io:kube-apiserver-client-kubelet-approver",
+            "kube-apiserver-client-kubelet",
+        ),
+        ("system:certificates.k8s.io:kubelet-serving-approver", "kubelet-serving"),
+        ("system:certificates.k8s.io:legacy-unknown-approver", "legacy-unknown"),
+    ];
+    signers.into_iter().map(|(name, signer)| {
+        let signer = format!("kubernetes.io/{signer}");
+        let mut approve = rule(&["approve"], &["certificates.k8s.io"], &["signers"]);
+        crate::json::put(&mut approve, &["resourceNames"], json!([signer]));
+        Role::new(name, vec![approve])
+    })
+}
+
+/// What an administrator of a namespace does besides.
+fn grants() -> Vec<Value> {
     vec![
-        ("admin", admin),
-        (
-            "cluster-admin",
-            vec![rule(&["*"], &["*"], &["*"]), json!({"verbs": ["*"], "nonResourceURLs": ["*"]})],
-        ),
-        ("edit", edit),
-        (
-            "system:basic-user",
-            vec![
-                rule(&["create"], &["authorization.k8s.io"], &reviews),
-                rule(&["create"], &["authentication.k8s.io"], &["selfsubjectreviews"]),
-            ],
-        ),
-        ("system:discovery", vec![paths(&[&discovery[..], &info].concat())]),
-        ("system:public-info-viewer", vec![paths(&info)]),
-        ("view", view),
+        rule(&["create"], &["authorization.k8s.io"], &["localsubjectaccessreviews"]),
+        rule(&[&READ[..], &WRITE].concat(), &[GROUP], &["rolebindings", "roles"]),
     ]
 }
 

@@ -4,6 +4,7 @@
 //! through a front is asked who it is, and only the clients of this process are trusted without.
 
 mod bootstrap;
+mod escalation;
 mod rbac;
 mod token;
 mod user;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use http::Method;
 
+pub(crate) use self::escalation::{Grant, check as check_grant};
 pub(crate) use self::rbac::{Attributes, Verdict, rules_of};
 pub(crate) use self::token::{Claims, Holder};
 pub(crate) use self::user::{Impersonation, User};

@@ -9,7 +9,7 @@ use crate::json::{list, text};
 use crate::state::State;
 use crate::store::{GroupResource, Key};
 
-const GROUP: &str = "rbac.authorization.k8s.io";
+pub(super) const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// What somebody wants to do: to a resource, or to another path.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -106,7 +106,8 @@ pub(super) fn id(resource: &str) -> Arc<GroupResource> {
     Arc::new(GroupResource { group: GROUP.into(), resource: resource.into() })
 }
 
-fn rules(state: &State, kind: &str, name: &str, namespace: &str) -> Option<Vec<Value>> {
+/// The rules of a role, if it is there.
+pub(super) fn rules(state: &State, kind: &str, name: &str, namespace: &str) -> Option<Vec<Value>> {
     let (resource, namespace) =
         if kind == "Role" { ("roles", namespace) } else { ("clusterroles", "") };
     let role = state.store.get(&id(resource), &Key::new(namespace, name))?;

@@ -1,5 +1,6 @@
 //! The controllers of a cluster: ordinary clients of the API, driven by watches, idle when nothing changes.
 
+mod aggregation;
 mod cache;
 mod certificates;
 mod disruption;
@@ -25,6 +26,8 @@ use crate::named::named;
 /// A controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Controller {
+    /// Gathers the rules of aggregated cluster roles.
+    Aggregation,
     /// Counts what disruption budgets allow.
     Disruption,
     /// Keeps the `Endpoints` of Services, the old form of their slices.
@@ -49,7 +52,8 @@ pub enum Controller {
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
+        Self::Aggregation,
         Self::Disruption,
         Self::Endpoints,
         Self::EndpointSlice,
@@ -64,6 +68,7 @@ impl Controller {
 
     fn run(self, cluster: &Cluster) -> BoxFuture<'_, ()> {
         match self {
+            Self::Aggregation => aggregation::run(cluster).boxed(),
             Self::Disruption => disruption::run(cluster).boxed(),
             Self::Endpoints => endpoints::run(cluster).boxed(),
             Self::EndpointSlice => endpointslice::run(cluster).boxed(),

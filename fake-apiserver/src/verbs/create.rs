@@ -47,6 +47,7 @@ pub(super) fn insert(
     admit_namespace(state, call, &value)?;
     meta::prepare_create(&mut value, state, &resource, call.now());
     strategy::prepare_create(&mut value, call, state)?;
+    call.check_grant(state, None, &value)?;
     let mut causes = meta::validate(&value, &resource);
     causes.extend(strategy::validate(&value, None, &resource, None, &mut warnings));
     if !causes.is_empty() {

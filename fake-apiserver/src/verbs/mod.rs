@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::ApiServer;
+use crate::auth::{self, Grant};
 use crate::refusal::{Cause, Named, Refusal};
 use crate::registry::{Resource, Subresource};
 use crate::request::{Request, ResourcePath, Target};
@@ -85,6 +86,18 @@ impl Call<'_> {
         Refusal::not_found(self.resource.named(), self.name())
     }
 
+    /// Refuses a role or a binding that gives more than the requester has.
+    fn check_grant(&self, state: &State, old: Option<&Value>, new: &Value) -> Result<(), Refusal> {
+        let grant = Grant {
+            user: &self.request.user,
+            resource: &self.resource,
+            namespace: self.namespace(),
+            old,
+            new,
+        };
+        auth::check_grant(state, &grant)
+    }
+
     pub(crate) fn get(&self, state: &State) -> Result<Arc<crate::store::Stored>, Refusal> {
         state.store.get(&self.resource.id, &self.key()).ok_or_else(|| self.not_found())
     }
@@ -97,7 +110,7 @@ pub(crate) async fn handle(server: &ApiServer, request: &mut Request) -> Answer 
     let state = &mut *state;
     state.stats.requests += 1;
     *state.stats.by_verb.entry(verb(request)).or_default() += 1;
-    let admitted = crate::auth::admit(state, request);
+    let admitted = auth::admit(state, request);
     let request = &*request;
     let answer = admitted.and_then(|()| match &request.target {
         Target::Other(parts) => crate::discovery::answer(state, request, parts).map(Answer::Reply),
@@ -232,7 +245,9 @@ fn on_subresource(
         return Err(Refusal::method_not_allowed());
     }
     let reply = match (call.subresource(), verb) {
-        (Some("status" | "resize" | "ephemeralcontainers" | "approval"), "get") => read::get(state, call),
+        (Some("status" | "resize" | "ephemeralcontainers" | "approval"), "get") => {
+            read::get(state, call)
+        }
         (Some("status" | "resize" | "ephemeralcontainers" | "approval" | "finalize"), "update") => {
             update::put(state, call)
         }

@@ -195,6 +195,7 @@ pub(super) fn replace(
     }
     keep_marks(&mut value, &old);
     strategy::prepare_update(&mut value, &old, call, state)?;
+    call.check_grant(state, Some(&old), &value)?;
     let mut causes = meta::validate_update(&value, &old, &resource);
     causes.extend(strategy::validate(
         &value,
