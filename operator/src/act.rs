@@ -16,7 +16,7 @@ use crate::agent::{Agent, AgentError, Call, Endpoint, Roles, TaskId, Verb};
 use crate::cluster::{Cluster, ClusterError};
 use crate::crd::TimesTenClassicStatus;
 use crate::decide::{Order, Plan, Reason, replicas};
-use crate::memory::Link;
+use crate::memory::link::Link;
 use crate::objects::{self, Write};
 use crate::observation::{Member, Replicas};
 use crate::observe;
