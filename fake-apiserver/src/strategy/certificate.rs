@@ -70,7 +70,7 @@ pub(super) fn prepare_update(
     call: &Call<'_>,
     state: &State,
 ) -> Result<(), Refusal> {
-    restore(value, old, "spec");
+    restore(value, old, &["spec"]);
     let permitted = |verb, word| {
         let signer = text(old, &["spec", "signerName"]);
         let why = format!("user not permitted to {word} requests with signerName {signer:?}");
@@ -79,7 +79,7 @@ pub(super) fn prepare_update(
     match call.subresource() {
         Some("approval") => {
             let conditions = json::at(value, &["status", "conditions"]).cloned();
-            restore(value, old, "status");
+            restore(value, old, &["status"]);
             match conditions {
                 Some(conditions) => json::put(value, &["status", "conditions"], conditions),
                 None => drop(json::take(value, &["status", "conditions"])),
@@ -94,7 +94,7 @@ pub(super) fn prepare_update(
             if signs { permitted("sign", "sign") } else { Ok(()) }
         }
         _ => {
-            restore(value, old, "status");
+            restore(value, old, &["status"]);
             Ok(())
         }
     }

@@ -227,54 +227,18 @@ pub(crate) fn prepare_update(
     if resource.is(CERTIFICATES, "CertificateSigningRequest") {
         return certificate::prepare_update(value, old, call, state);
     }
-    match call.subresource() {
-        Some("status") if custom => {
-            let status = json::at(value, &["status"]).cloned();
-            let (kept, managed) =
-                (old.clone(), json::at(value, &["metadata", "managedFields"]).cloned());
-            *value = kept;
-            match status {
-                Some(status) => json::put(value, &["status"], status),
-                None => {
-                    json::take(value, &["status"]);
-                }
-            }
-            match managed {
-                Some(managed) => json::put(value, &["metadata", "managedFields"], managed),
-                None => {
-                    json::take(value, &["metadata", "managedFields"]);
-                }
-            }
-            return Ok(());
-        }
-        Some("status") => {
-            restore(value, old, "spec");
-            if resource.is("", "Pod") {
-                {
-                    let key = "ownerReferences";
-                    let kept = json::at(old, &["metadata", key]).cloned();
-                    if let Some(kept) = kept {
-                        json::put(value, &["metadata", key], kept);
-                    }
-                }
-            }
-            return Ok(());
-        }
-        Some("finalize") => {
-            restore(value, old, "status");
-            return Ok(());
-        }
-        _ => {}
+    if prepare_subresource(value, old, call) {
+        return Ok(());
     }
     let split_status = match resource.custom() {
         Some(custom) => custom.status_subresource,
         None => resource.subresources.contains_key("status"),
     };
     if split_status {
-        restore(value, old, "status");
+        restore(value, old, &["status"]);
     }
     match (resource.group.as_str(), resource.kind.as_str()) {
-        ("", "Namespace") => restore(value, old, "spec"),
+        ("", "Namespace") => restore(value, old, &["spec"]),
         ("", "Pod") => pod::tolerate(value),
         ("", "Service") => service::prepare_update(value, old, state),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::note_stored_version(value),
@@ -285,6 +249,28 @@ pub(crate) fn prepare_update(
         json::metadata_mut(value).insert("generation".into(), (generation + 1).into());
     }
     Ok(())
+}
+
+/// Of what is not the subresource that is written, everything stays. Says whether it is one.
+fn prepare_subresource(value: &mut Value, old: &Value, call: &Call<'_>) -> bool {
+    match call.subresource() {
+        Some("status") if call.resource.custom().is_some() => {
+            let sent = std::mem::replace(value, old.clone());
+            restore(value, &sent, &["status"]);
+            restore(value, &sent, &["metadata", "managedFields"]);
+        }
+        Some("status") => {
+            restore(value, old, &["spec"]);
+            if call.resource.is("", "Pod")
+                && json::at(old, &["metadata", "ownerReferences"]).is_some()
+            {
+                restore(value, old, &["metadata", "ownerReferences"]);
+            }
+        }
+        Some("finalize") => restore(value, old, &["status"]),
+        _ => return false,
+    }
+    true
 }
 
 /// Whether an update changes what the generation counts.
@@ -302,11 +288,12 @@ fn differs(value: &Value, old: &Value, custom: bool, split_status: bool) -> bool
     counted(value) != counted(old)
 }
 
-fn restore(value: &mut Value, old: &Value, key: &str) {
-    match json::at(old, &[key]).cloned() {
-        Some(kept) => json::put(value, &[key], kept),
+/// The value at that place becomes the one that is in `of`.
+fn restore(value: &mut Value, of: &Value, path: &[&str]) {
+    match json::at(of, path).cloned() {
+        Some(kept) => json::put(value, path, kept),
         None => {
-            json::take(value, &[key]);
+            json::take(value, path);
         }
     }
 }
