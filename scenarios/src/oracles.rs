@@ -33,8 +33,17 @@ pub enum Sight {
     Destroyed(CopyReport, Vec<CopyReport>),
     /// A host without replication was given a verb.
     Lone(String, String),
-    /// An object's state, and whether its databases replicate.
-    State(String, bool),
+    /// An object is in another state than before.
+    State {
+        /// The word in its status.
+        word: String,
+        /// Its databases replicate.
+        replicated: bool,
+        /// What the condition says of it.
+        says: String,
+        /// It has been Normal before: its databases hold data.
+        held: bool,
+    },
     /// A pod is told something dangerous, while this intent was on record.
     Ordered {
         /// Which pod.
@@ -63,6 +72,7 @@ pub struct Oracles {
     routed: Vec<String>,
     writable: BTreeSet<String>,
     notes: BTreeMap<(String, String, String), Duration>,
+    destructions: BTreeMap<String, Vec<Duration>>,
     /// The first law that was broken.
     pub violation: Option<Violation>,
 }
@@ -73,6 +83,10 @@ const TURNED_AWAY: Duration = Duration::from_secs(60);
 
 /// The verbs that nobody may send whose intent is not on record (I7).
 pub const DANGEROUS: [&str; 4] = ["createDb", "repStateSetActive", "destroyDb", "repDuplicate"];
+
+/// In one pod a database may be destroyed so often within so much time (I5): pauses that double from
+/// two seconds leave room for nine, and a new operator begins with short ones.
+const DESTRUCTIONS: (usize, Duration) = (10, Duration::from_secs(600));
 
 /// Two equal events within this time are one too many.
 const SAME_NOTE: Duration = Duration::from_millis(100);
@@ -90,7 +104,10 @@ impl Oracles {
             }
             Sight::Destroyed(copy, others) => self.destroyed(at, &copy, &others),
             Sight::Lone(host, verb) => self.lone(at, &host, &verb),
-            Sight::State(word, replicated) => self.state(at, &word, replicated),
+            Sight::State { word, replicated, says, held } => {
+                self.state(at, &word, replicated);
+                self.stop(at, &word, &says, held);
+            }
             Sight::Ordered { pod, verb, intent, state } => {
                 self.ordered(at, &pod, &verb, intent.as_ref(), &state);
             }
@@ -153,6 +170,21 @@ impl Oracles {
             ];
             self.broken(at, "intent-before-act", "a dangerous order is not on record", details);
         }
+        if verb == "destroyDb" {
+            self.bounded(at, pod);
+        }
+    }
+
+    /// A database is not destroyed over and over (I5).
+    fn bounded(&mut self, at: Duration, pod: &str) {
+        let (most, within) = DESTRUCTIONS;
+        let times = self.destructions.entry(pod.to_owned()).or_default();
+        times.retain(|time| at.saturating_sub(*time) < within);
+        times.push(at);
+        if times.len() > most {
+            let details = vec![format!("{pod}: {} times within {within:?}", times.len())];
+            self.broken(at, "bounded-rebuilds", "a database is destroyed over and over", details);
+        }
     }
 
     fn state(&mut self, at: Duration, word: &str, replicated: bool) {
@@ -164,6 +196,20 @@ impl Oracles {
         if !known {
             let details = vec![format!("highLevelState: {word:?}")];
             self.broken(at, "known-state", "the object is in a state that does not exist", details);
+        }
+    }
+
+    /// An object that has held data never fails for good (I8), and what is left to a human says
+    /// what to do next (I12).
+    fn stop(&mut self, at: Duration, word: &str, says: &str, held: bool) {
+        if held && word == State::Failed.word() {
+            let details = vec![format!("the status says: {says}")];
+            self.broken(at, "no-failed-with-data", "an object that held data has failed", details);
+        }
+        let helps = ["Next: ", "kubectl ", "reexamine"].iter().all(|word| says.contains(word));
+        if word == State::ManualInterventionRequired.word() && !helps {
+            let details = vec![format!("the status says: {says}")];
+            self.broken(at, "explained-stop", "a human is not told what to do next", details);
         }
     }
 
@@ -288,16 +334,45 @@ mod tests {
         }
     }
 
+    fn state(word: &str, replicated: bool, says: &str, held: bool) -> Sight {
+        Sight::State { word: word.into(), replicated, says: says.into(), held }
+    }
+
+    #[test]
+    fn destroying_over_and_over_is_noticed() {
+        let spread = |pause: u64| {
+            let mut oracles = Oracles::default();
+            for time in 0..20 {
+                let (pod, verb) = ("a".to_owned(), "destroyDb".to_owned());
+                let intent = Some((verb.clone(), pod.clone()));
+                let sight = Sight::Ordered { pod, verb, intent, state: "StandbyDown".into() };
+                oracles.see(Duration::from_secs(time * pause), sight);
+            }
+            oracles.violation.map(|violation| violation.law)
+        };
+        assert_eq!(spread(60), None);
+        assert_eq!(spread(5).as_deref(), Some("bounded-rebuilds"));
+    }
+
+    #[test]
+    fn a_stop_without_a_way_on_is_noticed() {
+        let stop = |says| law(vec![state("ManualInterventionRequired", true, says, true)]);
+        assert_eq!(stop("both failed. Next: kubectl patch ttc sample ... reexamine"), None);
+        assert_eq!(stop("both failed").as_deref(), Some("explained-stop"));
+        let failed = |held| law(vec![state("Failed", true, "", held)]);
+        assert_eq!(failed(false), None);
+        assert_eq!(failed(true).as_deref(), Some("no-failed-with-data"));
+    }
+
     #[test]
     fn an_empty_state_is_noticed() {
-        assert_eq!(law(vec![Sight::State("Normal".into(), true)]), None);
-        assert_eq!(law(vec![Sight::State("AllReplicasReady".into(), false)]), None);
-        for (word, replicated) in [("", true), ("", false), ("AllReplicasReady", true)] {
-            let sight = Sight::State(word.into(), replicated);
+        assert_eq!(law(vec![state("Normal", true, "", false)]), None);
+        assert_eq!(law(vec![state("AllReplicasReady", false, "", false)]), None);
+        let unknown = [("", true), ("", false), ("AllReplicasReady", true), ("ActiveDown", false)];
+        for (word, replicated) in unknown {
+            let sight = state(word, replicated, "", false);
             assert_eq!(law(vec![sight]).as_deref(), Some("known-state"));
         }
-        let active = Sight::State("ActiveDown".into(), false);
-        assert_eq!(law(vec![active]).as_deref(), Some("known-state"));
     }
 
     #[test]

@@ -218,11 +218,12 @@ impl Record {
         if states.last() == Some(&state) {
             return;
         }
+        let held = states.iter().any(|state| state == "Normal");
         states.push(state.clone());
         let whose = if name == OBJECT { String::new() } else { format!("of {name} ") };
         self.add(at, Who::Operator, format!("state {whose}{state}: {}", reason(object)));
-        let replicated = !is_lone(object);
-        self.oracles.see(at, Sight::State(state, replicated));
+        let (replicated, says) = (!is_lone(object), reason(object).to_owned());
+        self.oracles.see(at, Sight::State { word: state, replicated, says, held });
     }
 
     /// The host is of an object whose databases do not replicate.
