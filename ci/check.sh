@@ -35,7 +35,13 @@ crd() {
 
 # The catalogue through the command that people use, with its reports as artefacts.
 catalog() {
-    "$programs/ttlab" run --junit target/ci/scenarios.xml --json target/ci/scenarios.json
+    "$programs/ttlab" run --junit target/ci/scenarios.xml --json target/ci/scenarios.json \
+        --book target/ci/scenarios.md
+    if ! diff -u docs/scenarios.md target/ci/scenarios.md; then
+        echo 'docs/scenarios.md is not what the scenarios show. Renew it:' >&2
+        echo '  cargo run --release -- run --book docs/scenarios.md' >&2
+        return 1
+    fi
 }
 
 # A new user's first minute: the fake cluster in real time, until the sample is Normal.

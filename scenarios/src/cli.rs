@@ -1,6 +1,7 @@
 //! The command line of `ttlab`.
 
 mod bench;
+mod book;
 mod conform;
 mod junit;
 mod kubeconfig;

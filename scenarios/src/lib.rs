@@ -8,6 +8,7 @@ pub mod case;
 pub mod determinism;
 pub mod network;
 pub mod oracles;
+pub mod rows;
 pub mod run;
 pub mod timeline;
 pub mod world;

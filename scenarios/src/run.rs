@@ -21,7 +21,7 @@ use crate::case::{Case, Setting, Span};
 use crate::determinism::on_seeded_thread;
 use crate::oracles::Violation;
 use crate::timeline::Timeline;
-use crate::world::{World, WorldOptions};
+use crate::world::{OBJECT, World, WorldOptions};
 
 /// How long a world may take to come to rest when all faults have ended.
 const TO_REST: Duration = Duration::from_secs(600);
@@ -53,6 +53,8 @@ pub struct Outcome {
     pub recovery: Option<Duration>,
     /// The rows of the failure catalogue that it shows.
     pub shows: Vec<u32>,
+    /// The states that the object went through.
+    pub states: Vec<String>,
     /// What happened.
     pub timeline: Timeline,
 }
@@ -93,38 +95,26 @@ fn run_with(case: &Case, seed: u64, hour: Duration) -> Outcome {
         |reference| seeded(reference, seed, Duration::ZERO, Vec::new()).map(|played| played.shape),
     );
     let played = played.and_then(|reference| seeded(case.clone(), seed, hour, reference));
-    let (verdict, trace_hash, virtual_time, recovery, timeline) = match played {
-        Ok(Played { violation, trace_hash, virtual_time, recovery, timeline, .. }) => {
-            let verdict = violation.map_or(Verdict::Passed, Verdict::Failed);
-            (verdict, trace_hash, virtual_time, recovery, timeline)
-        }
-        Err(panic) => {
-            let text = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_default();
-            let violation = Violation {
-                at: Duration::ZERO,
-                law: "no-panic".into(),
-                message: "something in the world panicked".into(),
-                details: vec![text],
-            };
-            let verdict = Verdict::Failed(violation);
-            (verdict, String::new(), Duration::ZERO, None, Timeline::default())
-        }
-    };
+    let played = played.unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        Played::wrong("no-panic", "something in the world panicked".into(), vec![text])
+    });
     Outcome {
         name: case.name.clone(),
         file: case.file.clone(),
         seed,
-        verdict,
-        trace_hash,
-        virtual_time,
+        verdict: played.violation.map_or(Verdict::Passed, Verdict::Failed),
+        trace_hash: played.trace_hash,
+        virtual_time: played.virtual_time,
         real_time: watch.elapsed(),
-        recovery,
+        recovery: played.recovery,
         shows: case.shows.clone(),
-        timeline,
+        states: played.states,
+        timeline: played.timeline,
     }
 }
 
@@ -138,6 +128,7 @@ fn seeded(
     on_seeded_thread(seed, move || play(&case, seed, hour, reference))
 }
 
+#[derive(Default)]
 struct Played {
     /// What the world looked like at the end.
     shape: Vec<String>,
@@ -145,7 +136,17 @@ struct Played {
     trace_hash: String,
     virtual_time: Duration,
     recovery: Option<Duration>,
+    states: Vec<String>,
     timeline: Timeline,
+}
+
+impl Played {
+    /// Nothing could be played.
+    fn wrong(law: &str, message: String, details: Vec<String>) -> Self {
+        let at = Duration::ZERO;
+        let violation = Violation { at, law: law.into(), message, details };
+        Self { violation: Some(violation), ..Self::default() }
+    }
 }
 
 /// Plays a scenario on this thread.
@@ -157,33 +158,14 @@ fn play(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -> Playe
     builder.rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_le_bytes()));
     match builder.build() {
         Ok(runtime) => runtime.block_on(story(case, seed, hour, reference)),
-        Err(error) => Played {
-            shape: Vec::new(),
-            violation: Some(Violation {
-                at: Duration::ZERO,
-                law: "runtime".into(),
-                message: format!("no runtime: {error}"),
-                details: Vec::new(),
-            }),
-            trace_hash: String::new(),
-            virtual_time: Duration::ZERO,
-            recovery: None,
-            timeline: Timeline::default(),
-        },
+        Err(error) => Played::wrong("runtime", format!("no runtime: {error}"), Vec::new()),
     }
 }
 
 async fn story(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -> Played {
     let world = match World::start(options(&case.world, seed)).await {
         Ok(world) => Arc::new(world),
-        Err(error) => {
-            let record = crate::world::Recorder::new(tokio::time::Instant::now());
-            record.with(|r| {
-                r.oracles.broken(Duration::ZERO, "world", &error.to_string(), Vec::new());
-            });
-            let hash = record.with(|record| record.trace_hash());
-            return outcome(&record, hash, Duration::ZERO, None);
-        }
+        Err(error) => return Played::wrong("world", error.to_string(), Vec::new()),
     };
     let limit = case.world.limit.map_or(LIMIT, |Span(limit)| limit);
     let mut player = steps::Player::new(Arc::clone(&world), case, reference);
@@ -216,21 +198,13 @@ async fn story(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -
         player.quiet_hour(SETTLE, hour).await;
     }
     world.operators.stop().await;
-    Played { shape, ..outcome(&world.record, trace_hash, virtual_time, recovery) }
-}
-
-fn outcome(
-    record: &crate::world::Recorder,
-    trace_hash: String,
-    virtual_time: Duration,
-    recovery: Option<Duration>,
-) -> Played {
-    record.with(|record| Played {
-        shape: Vec::new(),
+    world.record.with(|record| Played {
+        shape,
         violation: record.oracles.violation.clone(),
         trace_hash,
         virtual_time,
         recovery,
+        states: record.states.remove(OBJECT).unwrap_or_default(),
         timeline: std::mem::take(&mut record.timeline),
     })
 }

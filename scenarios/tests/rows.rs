@@ -43,6 +43,13 @@ fn missing() -> BTreeSet<u32> {
 }
 
 #[test]
+fn the_catalogue_has_every_row_once_and_in_order() {
+    let parts = scenarios::rows::parts().unwrap();
+    let rows: Vec<u32> = parts.iter().flat_map(|part| &part.rows).map(|row| row.row).collect();
+    assert_eq!(rows, ROWS.collect::<Vec<_>>());
+}
+
+#[test]
 fn every_row_is_shown_or_known_to_be_missing() {
     let (shown, missing) = (shown(), missing());
     for row in ROWS {

@@ -72,6 +72,7 @@ pub(crate) fn json(outcomes: &[Outcome]) -> Value {
             "real_ms": milliseconds(outcome.real_time),
             "recovery_ms": outcome.recovery.map(milliseconds),
             "shows": outcome.shows,
+            "states": outcome.states,
         })
     };
     json!({"scenarios": outcomes.iter().map(scenario).collect::<Vec<_>>()})
@@ -114,6 +115,7 @@ pub(super) mod tests {
             real_time: Duration::from_millis(12),
             recovery: Some(Duration::from_millis(1_300)),
             shows: vec![3],
+            states: ["Initializing", "Normal", "ActiveDown", "Normal"].map(Into::into).into(),
             timeline: Timeline(vec![Moment { at, who: Who::Fault, text: "kill container".into() }]),
         }
     }

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use scenarios::case::Case;
 use scenarios::run::Outcome;
 
-use super::{files, junit, report};
+use super::{book, files, junit, report};
 
 #[derive(clap::Args)]
 pub(crate) struct Run {
@@ -38,6 +38,9 @@ pub(crate) struct Run {
     /// Write a JSON report to this file.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Write the failure catalogue, with what was seen of it, to this file (docs/scenarios.md).
+    #[arg(long)]
+    book: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
@@ -69,6 +72,10 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     if let Some(file) = &arguments.json {
         std::fs::write(file, serde_json::to_string_pretty(&report::json(&outcomes))?)
             .with_context(|| format!("--json {}", file.display()))?;
+    }
+    if let Some(file) = &arguments.book {
+        std::fs::write(file, book::page(&scenarios::rows::parts()?, &outcomes))
+            .with_context(|| format!("--book {}", file.display()))?;
     }
     for outcome in &outcomes {
         print!("{}", report::failure(outcome));
