@@ -6,6 +6,7 @@
 mod checks;
 mod damage;
 mod faults;
+mod foreign;
 mod objects;
 mod reference;
 mod steps;
@@ -21,7 +22,9 @@ use crate::case::{Case, Setting, Span};
 use crate::determinism::on_seeded_thread;
 use crate::oracles::Violation;
 use crate::timeline::Timeline;
-use crate::world::{World, WorldOptions};
+use crate::world::{World, WorldError, WorldOptions};
+
+pub use self::foreign::{obstacle, run_on, skipped};
 
 /// How long a world may take to come to rest when all faults have ended.
 const TO_REST: Duration = Duration::from_secs(600);
@@ -41,7 +44,7 @@ pub struct Outcome {
     pub file: Option<PathBuf>,
     /// What it was played with.
     pub seed: u64,
-    /// Passed, or what was wrong.
+    /// Passed, skipped, or what was wrong.
     pub verdict: Verdict,
     /// Equal for equal runs.
     pub trace_hash: String,
@@ -62,6 +65,8 @@ pub struct Outcome {
 pub enum Verdict {
     /// It did.
     Passed,
+    /// It was not played, for this reason.
+    Skipped(String),
     /// This was wrong first.
     Failed(Violation),
 }
@@ -88,11 +93,26 @@ pub fn without_quiet_hour(case: &Case, seed: u64) -> Outcome {
 
 fn run_with(case: &Case, seed: u64, hour: Duration) -> Outcome {
     let watch = stopwatch::start();
-    let played = reference::of(case).map_or_else(
+    let played = reference_shape(case, seed)
+        .and_then(|reference| seeded(case.clone(), seed, hour, reference));
+    outcome(case, seed, played, watch.elapsed())
+}
+
+/// What the world looks like at the end of the same story without its faults, if somebody asks.
+fn reference_shape(case: &Case, seed: u64) -> std::thread::Result<Vec<String>> {
+    reference::of(case).map_or_else(
         || Ok(Vec::new()),
         |reference| seeded(reference, seed, Duration::ZERO, Vec::new()).map(|played| played.shape),
-    );
-    let played = played.and_then(|reference| seeded(case.clone(), seed, hour, reference));
+    )
+}
+
+/// What came of a scenario that was played, or that panicked.
+fn outcome(
+    case: &Case,
+    seed: u64,
+    played: std::thread::Result<Played>,
+    real_time: Duration,
+) -> Outcome {
     let (verdict, trace_hash, virtual_time, recovery, timeline) = match played {
         Ok(Played { violation, trace_hash, virtual_time, recovery, timeline, .. }) => {
             let verdict = violation.map_or(Verdict::Passed, Verdict::Failed);
@@ -121,7 +141,7 @@ fn run_with(case: &Case, seed: u64, hour: Duration) -> Outcome {
         verdict,
         trace_hash,
         virtual_time,
-        real_time: watch.elapsed(),
+        real_time,
         recovery,
         shows: case.shows.clone(),
         timeline,
@@ -148,6 +168,22 @@ struct Played {
     timeline: Timeline,
 }
 
+impl Played {
+    /// There was not even a world.
+    fn none(law: &str, message: String) -> Self {
+        let violation =
+            Violation { at: Duration::ZERO, law: law.into(), message, details: Vec::new() };
+        Self {
+            shape: Vec::new(),
+            violation: Some(violation),
+            trace_hash: String::new(),
+            virtual_time: Duration::ZERO,
+            recovery: None,
+            timeline: Timeline::default(),
+        }
+    }
+}
+
 /// Plays a scenario on this thread.
 fn play(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -> Played {
     let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -156,34 +192,25 @@ fn play(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -> Playe
     #[cfg(tokio_unstable)]
     builder.rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_le_bytes()));
     match builder.build() {
-        Ok(runtime) => runtime.block_on(story(case, seed, hour, reference)),
-        Err(error) => Played {
-            shape: Vec::new(),
-            violation: Some(Violation {
-                at: Duration::ZERO,
-                law: "runtime".into(),
-                message: format!("no runtime: {error}"),
-                details: Vec::new(),
-            }),
-            trace_hash: String::new(),
-            virtual_time: Duration::ZERO,
-            recovery: None,
-            timeline: Timeline::default(),
-        },
+        Ok(runtime) => runtime.block_on(async {
+            let world = World::start(options(&case.world, seed)).await;
+            story(case, world, (SETTLE, hour), reference).await
+        }),
+        Err(error) => Played::none("runtime", format!("no runtime: {error}")),
     }
 }
 
-async fn story(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -> Played {
-    let world = match World::start(options(&case.world, seed)).await {
+/// Tells a story in a world. At its end the world settles for a while, and is quiet for an hour, or
+/// another span; none if that is zero.
+async fn story(
+    case: &Case,
+    world: Result<World, WorldError>,
+    (settle, hour): (Duration, Duration),
+    reference: Vec<String>,
+) -> Played {
+    let world = match world {
         Ok(world) => Arc::new(world),
-        Err(error) => {
-            let record = crate::world::Recorder::new(tokio::time::Instant::now());
-            record.with(|r| {
-                r.oracles.broken(Duration::ZERO, "world", &error.to_string(), Vec::new());
-            });
-            let hash = record.with(|record| record.trace_hash());
-            return outcome(&record, hash, Duration::ZERO, None);
-        }
+        Err(error) => return Played::none("world", error.to_string()),
     };
     let limit = case.world.limit.map_or(LIMIT, |Span(limit)| limit);
     let mut player = steps::Player::new(Arc::clone(&world), case, reference);
@@ -194,9 +221,15 @@ async fn story(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -
         }
         player.come_to_rest(TO_REST).await
     };
-    let played = match tokio::time::timeout(limit, acts).await {
-        Ok(played) => played,
-        Err(_) => Err(player.wrong("limit", "the scenario takes too long", Vec::new())),
+    let played = tokio::select! {
+        biased;
+        () = world.api.interrupted() => None,
+        played = tokio::time::timeout(limit, acts) => Some(played),
+    };
+    let played = match played {
+        Some(Ok(played)) => played,
+        Some(Err(_)) => Err(player.wrong("limit", "the scenario takes too long", Vec::new())),
+        None => Err(player.wrong("interrupted", "the scenario was interrupted", Vec::new())),
     };
     let virtual_time = world.record.now();
     let recovery = player.recovery();
@@ -213,20 +246,19 @@ async fn story(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -
     let shape = reference::shape(&world).await;
     let quiet = world.record.violation().is_none() && case.ends != "gone" && !hour.is_zero();
     if quiet {
-        player.quiet_hour(SETTLE, hour).await;
+        tokio::select! {
+            biased;
+            () = world.api.interrupted() => {}
+            () = player.quiet_hour(settle, hour) => {}
+        }
     }
+    let left = world.leave().await;
     world.operators.stop().await;
-    Played { shape, ..outcome(&world.record, trace_hash, virtual_time, recovery) }
-}
-
-fn outcome(
-    record: &crate::world::Recorder,
-    trace_hash: String,
-    virtual_time: Duration,
-    recovery: Option<Duration>,
-) -> Played {
-    record.with(|record| Played {
-        shape: Vec::new(),
+    if let Err(error) = left {
+        player.left_behind(&error);
+    }
+    world.record.with(|record| Played {
+        shape,
         violation: record.oracles.violation.clone(),
         trace_hash,
         virtual_time,

@@ -9,13 +9,13 @@ use serde_json::Value;
 use timesten_operator::crd::{GROUP, KIND, STORED};
 
 use crate::case::Seen;
-use crate::world::{NAMESPACE, OBJECT, World};
+use crate::world::{OBJECT, World};
 
 /// The API of `TimesTenClassic` objects, as plain JSON.
 pub(super) fn objects(client: Client) -> Api<DynamicObject> {
     let gvk = GroupVersionKind::gvk(GROUP, STORED, KIND);
     let resource = ApiResource::from_gvk_with_plural(&gvk, "timestenclassics");
-    Api::namespaced_with(client, NAMESPACE, &resource)
+    Api::default_namespaced_with(client, &resource)
 }
 
 /// An object as it was committed last; nothing if it is not there.
@@ -173,5 +173,5 @@ pub(super) fn api(client: Client, kind: &str) -> Option<Api<DynamicObject>> {
     };
     let gvk = GroupVersionKind::gvk(group, "v1", kind);
     let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
-    Some(Api::namespaced_with(client, NAMESPACE, &resource))
+    Some(Api::default_namespaced_with(client, &resource))
 }

@@ -13,7 +13,7 @@ use super::reference;
 use crate::case::{Case, History, Member, Seen, Span, Step};
 use crate::oracles::Violation;
 use crate::timeline::Who;
-use crate::world::{NAMESPACE, OBJECT, World};
+use crate::world::{NAMESPACE, OBJECT, VisitError, World};
 
 pub(super) type Result<T = ()> = std::result::Result<T, Violation>;
 
@@ -60,7 +60,7 @@ impl<'a> Player<'a> {
                 data: Some(setting.files.clone()),
                 ..ConfigMap::default()
             };
-            let api: Api<ConfigMap> = Api::namespaced(self.world.client(), NAMESPACE);
+            let api: Api<ConfigMap> = Api::default_namespaced(self.world.client());
             self.done("create the ConfigMap", api.create(&PostParams::default(), &files).await)?;
             ttspec["dbConfigMap"] = json!([OBJECT]);
         }
@@ -70,7 +70,7 @@ impl<'a> Player<'a> {
                 string_data: Some(setting.secret_files.clone()),
                 ..Secret::default()
             };
-            let api: Api<Secret> = Api::namespaced(self.world.client(), NAMESPACE);
+            let api: Api<Secret> = Api::default_namespaced(self.world.client());
             self.done("create the Secret", api.create(&PostParams::default(), &files).await)?;
             ttspec["dbSecret"] = json!([OBJECT]);
         }
@@ -91,7 +91,7 @@ impl<'a> Player<'a> {
         let object = json!({
             "apiVersion": "timesten.oracle.com/v5",
             "kind": "TimesTenClassic",
-            "metadata": {"name": name, "namespace": NAMESPACE},
+            "metadata": {"name": name, "namespace": self.world.api.namespace()},
             "spec": {"ttspec": ttspec, "template": self.case.world.template},
         });
         let object = self.done("write the object", serde_json::from_value(object))?;
@@ -152,7 +152,10 @@ impl<'a> Player<'a> {
                 )),
             },
             Step::Delete(delete) => {
-                let name = delete.name.as_deref().unwrap_or(OBJECT);
+                let name = match delete.name.as_deref().unwrap_or(OBJECT) {
+                    NAMESPACE if delete.kind == "namespace" => self.world.api.namespace(),
+                    name => name,
+                };
                 self.world.record.say(Who::User, format!("delete {}/{name}", delete.kind));
                 let Some(api) = checks::api(self.world.client(), &delete.kind) else {
                     return Err(self.wrong(
@@ -343,6 +346,15 @@ impl<'a> Player<'a> {
         }
     }
 
+    /// Something stays on a server that outlives the world.
+    pub(super) fn left_behind(&self, error: &VisitError) {
+        let message = "the server is not as it was before";
+        let violation = self.wrong("clean-up", message, vec![error.to_string()]);
+        self.world.record.with(|record| {
+            record.oracles.violation.get_or_insert(violation);
+        });
+    }
+
     /// The pod that a member is now.
     pub(super) fn pod(&self, member: &Member) -> Result<String> {
         let (name, role) = member.0.split_once('/').unwrap_or((OBJECT, &member.0));
@@ -366,7 +378,8 @@ impl<'a> Player<'a> {
     pub(super) fn host(&self, member: &Member) -> Result<String> {
         let pod = self.pod(member)?;
         let object = pod.rsplit_once('-').map_or(OBJECT, |(object, _ordinal)| object);
-        Ok(format!("{pod}.{object}.{NAMESPACE}.svc.cluster.local"))
+        let namespace = self.world.api.namespace();
+        Ok(format!("{pod}.{object}.{namespace}.svc.cluster.local"))
     }
 }
 
