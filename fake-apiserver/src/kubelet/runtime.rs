@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::watch;
 
@@ -22,7 +23,7 @@ pub trait ContainerRuntime: Send + Sync + 'static {
 
     /// What a container wrote, line by line; with `previous`, the one before its last restart. `None` if that is not
     /// known any more. Unless overridden, containers are silent.
-    fn log(&self, _at: &ContainerRef, previous: bool) -> Option<Vec<String>> {
+    fn log(&self, _at: &ContainerRef, previous: bool) -> Option<Vec<LogLine>> {
         (!previous).then(Vec::new)
     }
 
@@ -30,6 +31,15 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     fn reach(&self, _at: &ContainerRef, _target: &ProbeTarget) -> BoxFuture<'static, bool> {
         futures::future::ready(true).boxed()
     }
+}
+
+/// A line that a container wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When.
+    pub at: Timestamp,
+    /// What, without the end of the line.
+    pub text: String,
 }
 
 /// Where a network probe goes.

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use fake_agent::{ContainerSpec, Credentials, Fleet, Running};
 use fake_apiserver::kubelet::{
-    ContainerRef, ContainerRuntime, ContainerStart, Content, ExecResult,
+    ContainerRef, ContainerRuntime, ContainerStart, Content, ExecResult, LogLine,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use crate::network::Network;
 
@@ -107,9 +108,12 @@ impl ContainerRuntime for Containers {
         .boxed()
     }
 
-    fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<String>> {
+    fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<LogLine>> {
         // The log of a daemon that is gone went with it.
-        (!previous).then(|| self.find(at).map(|running| running.log()).unwrap_or_default())
+        (!previous).then(|| {
+            let log = self.find(at).map(|running| running.log()).unwrap_or_default();
+            log.into_iter().map(line).collect()
+        })
     }
 
     fn exec(&self, at: &ContainerRef, command: &[String]) -> BoxFuture<'static, ExecResult> {
@@ -150,6 +154,12 @@ fn specification(start: &ContainerStart) -> Result<ContainerSpec, String> {
         spec.release = release;
     }
     Ok(spec)
+}
+
+/// A line of the daemon's log, which begins with the second in which it was written.
+fn line(text: String) -> LogLine {
+    let second = text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or_default();
+    LogLine { at: Timestamp::from_second(second).unwrap_or_default(), text }
 }
 
 fn plain(files: &BTreeMap<String, Bytes>) -> BTreeMap<String, Vec<u8>> {
