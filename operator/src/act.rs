@@ -86,7 +86,34 @@ impl Operator {
             let urgent = plan.ask[ordinal];
             rest = rest.min(self.watch(sight, &members[ordinal], task, urgent, plan.interval));
         }
+        rest = rest.min(self.attend(sight, plan).await);
         if recorded { Ok(Acted::Again) } else { Ok(Acted::Rest(rest.max(SHORTEST_REST))) }
+    }
+
+    /// Carries out what is planned for the subscribers. No trouble with one of them is the pair's
+    /// (I9). Says when the next of them is due to be asked.
+    async fn attend(self: &Arc<Self>, sight: &Sight, plan: &Plan) -> Duration {
+        let members = &sight.seen.members;
+        let host = |ordinal: Ordinal| Some(sight.host(&members[ordinal].name));
+        let mut rest = plan.interval;
+        for (subscriber, planned) in sight.seen.subscribers.iter().zip(&plan.subscribers) {
+            let member = &subscriber.member;
+            if let Some(order) = &planned.give {
+                let roles = Roles {
+                    active: host(plan.standing.active),
+                    // A subscriber is copied from whom it is told is the standby.
+                    standby: host(plan.feeds.unwrap_or(plan.standing.standby())),
+                    subscriber: true,
+                };
+                let all = [member, &members.zero, &members.one];
+                if let Err(error) = self.give(sight, member, order, roles, &all).await {
+                    tracing::warn!(object = %sight.key, pod = member.name, %error, "not given");
+                }
+            }
+            let task = planned.standing.task.as_ref().and_then(|t| TaskId::from_status(&t.id));
+            rest = rest.min(self.watch(sight, member, task, false, plan.interval));
+        }
+        rest
     }
 
     /// Carries out a plan for databases without replication.

@@ -13,7 +13,9 @@ pub mod reason;
 mod recovery;
 pub mod replicas;
 pub mod routing;
+pub mod subscribers;
 pub mod switchover;
+mod takeover;
 pub mod transition;
 
 use std::time::Duration;
@@ -21,6 +23,7 @@ use std::time::Duration;
 pub use self::orders::{Order, Orders};
 pub use self::reason::Reason;
 pub use self::routing::Label;
+pub use self::subscribers::SubscriberPlan;
 
 use self::health::{Health, Patience};
 use self::human::Cause;
@@ -56,6 +59,10 @@ pub struct Plan {
     pub give: Both<Option<Order>>,
     /// Agents to be asked at once.
     pub ask: Both<bool>,
+    /// The subscribers, in the order of the observation.
+    pub subscribers: Vec<SubscriberPlan>,
+    /// The member that subscribers are copied from.
+    pub feeds: Option<Ordinal>,
     /// How old an agent's answer may get before it is asked again.
     pub interval: Duration,
     /// Why, always.
@@ -72,7 +79,9 @@ pub fn decide(seen: &Observation) -> Plan {
         Ok(desired) => desired,
         Err(problem) => return Plan::idle(seen, Reason::BadSpec(problem.clone())),
     };
-    manage(seen, desired)
+    let mut plan = manage(seen, desired);
+    subscribers::attend(seen, desired, &mut plan);
+    plan
 }
 
 fn manage(seen: &Observation, desired: &Desired) -> Plan {
@@ -116,6 +125,8 @@ fn manage(seen: &Observation, desired: &Desired) -> Plan {
         delete: orders.delete,
         give: orders.give,
         ask: orders.ask,
+        subscribers: Vec::new(),
+        feeds: None,
         because: because(&standing, orders.because, step.because),
         standing,
     }
@@ -133,6 +144,8 @@ impl Plan {
             delete: None,
             give: Both::default(),
             ask: Both::default(),
+            subscribers: seen.subscribers.iter().map(SubscriberPlan::idle).collect(),
+            feeds: None,
             interval: Duration::from_secs(60),
             because,
         }
@@ -146,6 +159,7 @@ impl Plan {
             && self.delete.is_none()
             && self.give == Both::default()
             && self.ask == Both::default()
+            && self.subscribers.iter().all(|subscriber| subscriber.give.is_none())
     }
 }
 

@@ -7,6 +7,7 @@ mod pod_template;
 mod policy;
 mod quantity;
 mod replication;
+mod subscribers;
 mod timeouts;
 mod topology;
 
@@ -21,6 +22,7 @@ use serde_json::Value;
 pub use names::{ObjectNames, Owner};
 pub use policy::{BothDownBehavior, DatabaseLost, FencingPolicy, TrappedData};
 pub use quantity::Bytes;
+pub use subscribers::Subscribers;
 pub use timeouts::Timeouts;
 pub use topology::{Replaced, Topology};
 
@@ -70,6 +72,8 @@ pub struct Desired {
     pub owner: Owner,
     /// How the databases belong together.
     pub topology: Topology,
+    /// Read-only copies that the pair feeds.
+    pub subscribers: Option<Subscribers>,
     /// The TimesTen image.
     pub image: String,
     /// When it is pulled.
@@ -197,6 +201,7 @@ impl Desired {
         Ok(Self {
             rep_create_statement: replication::statement(&owner, tt, rep_port),
             unsupported: unsupported(tt),
+            subscribers: Subscribers::of(tt, &owner, topology)?,
             topology,
             image: image(tt)?,
             image_pull_policy: word(&tt.image_pull_policy, "IfNotPresent"),

@@ -48,6 +48,8 @@ pub struct Wanted {
     pub active_service: Option<Service>,
     /// The StatefulSet.
     pub stateful_set: StatefulSet,
+    /// The StatefulSet of the subscribers.
+    pub subscribers: Option<StatefulSet>,
     /// The PodDisruptionBudget.
     pub disruption_budget: PodDisruptionBudget,
     /// The images of pods that exist are changed by upgrades of the operator, not by edits.
@@ -72,12 +74,14 @@ pub struct Live {
     pub active_service: Option<Arc<Service>>,
     /// The StatefulSet.
     pub stateful_set: Option<Arc<StatefulSet>>,
+    /// The StatefulSet of the subscribers.
+    pub subscribers: Option<Arc<StatefulSet>>,
     /// The PodDisruptionBudget.
     pub disruption_budget: Option<Arc<PodDisruptionBudget>>,
 }
 
 /// The versions of objects; none where there is no object.
-pub type Versions = [Option<String>; 5];
+pub type Versions = [Option<String>; 6];
 
 impl Live {
     /// The versions of all of them.
@@ -91,6 +95,7 @@ impl Live {
             version(self.headless_service.as_ref()),
             version(self.active_service.as_ref()),
             version(self.stateful_set.as_ref()),
+            version(self.subscribers.as_ref()),
             version(self.disruption_budget.as_ref()),
         ]
     }
@@ -105,6 +110,10 @@ pub fn wanted(desired: &Desired, parts: &Parts) -> Wanted {
         active_service: (desired.topology == Topology::ActiveStandbyPair)
             .then(|| active_service::build(desired)),
         stateful_set: edit::number(stateful_set::build(desired)),
+        subscribers: desired
+            .subscribers
+            .as_ref()
+            .map(|subscribers| edit::number(stateful_set::subscribers(desired, subscribers))),
         disruption_budget: disruption_budget::build(desired),
         upgraded: desired.topology == Topology::ActiveStandbyPair,
     }

@@ -2,6 +2,8 @@
 //!
 //! Never: waits for an agent, and fails only when the API server does.
 
+mod subscribers;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -84,9 +86,15 @@ impl Operator {
         guard.note(&standing, now);
         let names = Both::each(|ordinal| format!("{}-{ordinal}", object.name_any()));
         let pods = names.map(|name| self.freshest(&mut guard, &sight.namespace, name, now));
-        let shown: Vec<&v1::Pod> = pods.iter().filter_map(|(_, pod)| pod.as_deref()).collect();
+        let readers = self.pods_of_subscribers(&mut guard, &sight, desired, now);
+        let shown: Vec<&v1::Pod> = pods
+            .iter()
+            .filter_map(|(_, pod)| pod.as_deref())
+            .chain(readers.iter().filter_map(|(_, pod)| pod.as_deref()))
+            .collect();
         let versions = versions(&shown);
         let owned = self.owned_of(&mut guard, &sight, desired, &shown, now);
+        let subscribers = self.subscribers(&mut guard, &sight, &readers, now);
         let members = Both::each(|ordinal| {
             let task = standing.task_of(ordinal);
             let name = names[ordinal].clone();
@@ -108,6 +116,7 @@ impl Operator {
             rebuild_age: guard.rebuild_age(now),
             standing,
             members,
+            subscribers,
             owned,
             locked_out: guard.locked_out.clone(),
             fresh_id: TaskId::from_random(self.random_bytes()).to_string(),
@@ -248,6 +257,7 @@ impl Operator {
             headless_service: find(&self.caches.services, namespace, &names.headless_service),
             active_service: find(&self.caches.services, namespace, &names.active_service),
             stateful_set: find(&self.caches.stateful_sets, namespace, &names.stateful_set),
+            subscribers: self.set_of_subscribers(desired),
             disruption_budget: find(&self.caches.budgets, namespace, &names.disruption_budget),
         };
         // Building and comparing costs more than all else in a pass: once for each version.
@@ -261,8 +271,7 @@ impl Operator {
             }
         };
         let wanted = &compared.wanted;
-        let set = live.stateful_set.as_deref();
-        let unapplied = objects::unapplied(desired, wanted, set, pods, asked.scheme);
+        let unapplied = objects::unapplied(desired, wanted, &live, pods, asked.scheme);
         let taken = objects::taken(wanted, &live).map(Trouble::Taken);
         let owned = Owned {
             trouble: taken.or_else(|| memory.writes.wrong(&compared.drift)),

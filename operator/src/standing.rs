@@ -4,6 +4,7 @@
 //! the agents, and goes on; nothing else is remembered across restarts.
 
 pub mod replicas;
+pub mod subscribers;
 
 use std::fmt;
 
@@ -238,6 +239,17 @@ pub struct Intent {
     pub unproven: bool,
     /// Why, for people.
     pub why: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An irreversible act in a pod beside the pair, recorded before it is done (I7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodIntent {
+    /// What.
+    pub act: Irreversible,
+    /// The UID of the pod it was decided for (I13).
+    pub uid: String,
     /// When.
     pub at: Timestamp,
 }

@@ -199,6 +199,7 @@ fn seen(state: State, active: &str, standby: &str) -> Observation {
             zero: spelt("sample-0", active, Role::Active),
             one: spelt("sample-1", standby, Role::Standby),
         },
+        subscribers: Vec::new(),
         owned: Owned::default(),
         locked_out: None,
         fresh_id: "fresh".into(),

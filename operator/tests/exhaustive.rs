@@ -230,6 +230,7 @@ impl Facet {
                 },
                 one: member(names[1], self.shown[1], None, self.since),
             },
+            subscribers: Vec::new(),
             owned: Owned::default(),
             locked_out: None,
             fresh_id: "fresh".into(),

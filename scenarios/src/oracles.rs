@@ -39,12 +39,21 @@ pub enum Sight {
     Ordered {
         /// Which pod.
         pod: String,
+        /// It is a subscriber's.
+        subscriber: bool,
         /// What it is told.
         verb: String,
-        /// The verb and the pod in the object's `status.intent`.
+        /// The verb and the pod in the object's `status.intent`, or in the subscriber's own.
         intent: Option<(String, String)>,
         /// The object's state.
         state: String,
+    },
+    /// What becomes of a subscriber's host.
+    Subscriber(String, Deed),
+    /// A step of the scenario touches something: a subscriber alone, or more.
+    Touched {
+        /// A subscriber alone.
+        subscriber: bool,
     },
     /// The operator said something.
     Event {
@@ -57,12 +66,27 @@ pub enum Sight {
     },
 }
 
+/// What becomes of a subscriber's host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Clients that write are sent there.
+    Routed,
+    /// Its database takes writes.
+    Writable,
+    /// It is told a verb.
+    Told(String),
+}
+
 /// What the oracles know, and the first thing that was wrong.
 #[derive(Clone, Debug, Default)]
 pub struct Oracles {
     routed: Vec<String>,
     writable: BTreeSet<String>,
     notes: BTreeMap<(String, String, String), Duration>,
+    /// The pair is in state Normal.
+    normal: bool,
+    /// Something was touched, and whether it was subscribers alone.
+    touched: Option<bool>,
     /// The first law that was broken.
     pub violation: Option<Violation>,
 }
@@ -73,6 +97,19 @@ const TURNED_AWAY: Duration = Duration::from_secs(60);
 
 /// The verbs that nobody may send whose intent is not on record (I7).
 pub const DANGEROUS: [&str; 4] = ["createDb", "repStateSetActive", "destroyDb", "repDuplicate"];
+
+/// What a subscriber may be told.
+const SUBSCRIBERS_VERBS: [&str; 9] = [
+    "startDaemon",
+    "destroyDb",
+    "repDuplicate",
+    "loadDb",
+    "openDb",
+    "startRepAgent",
+    "setReadiness",
+    "clearReadiness",
+    "die",
+];
 
 /// Two equal events within this time are one too many.
 const SAME_NOTE: Duration = Duration::from_millis(100);
@@ -91,8 +128,15 @@ impl Oracles {
             Sight::Destroyed(copy, others) => self.destroyed(at, &copy, &others),
             Sight::Lone(host, verb) => self.lone(at, &host, &verb),
             Sight::State(word, replicated) => self.state(at, &word, replicated),
-            Sight::Ordered { pod, verb, intent, state } => {
+            Sight::Ordered { pod, subscriber, verb, intent, state } => {
+                if !subscriber {
+                    self.harmed(at, format!("{pod} is told {verb}"));
+                }
                 self.ordered(at, &pod, &verb, intent.as_ref(), &state);
+            }
+            Sight::Subscriber(host, deed) => self.subscriber(at, &host, &deed),
+            Sight::Touched { subscriber } => {
+                self.touched = Some(subscriber && self.touched.unwrap_or(true));
             }
             Sight::Event { of, reason, note } => self.event(at, of, reason, note),
         }
@@ -114,7 +158,9 @@ impl Oracles {
 
     /// Nothing that holds data is destroyed unless a good source is left.
     fn destroyed(&mut self, at: Duration, copy: &CopyReport, others: &[CopyReport]) {
-        let good = others.iter().any(|other| other.source || other.complete);
+        // What a subscriber holds can never become the active's.
+        let mut members = others.iter().filter(|other| !other.subscriber);
+        let good = members.any(|other| other.source || other.complete);
         if copy.position > 0 && !good {
             let details = others
                 .iter()
@@ -155,7 +201,29 @@ impl Oracles {
         }
     }
 
+    /// A subscriber is read, never written: clients are not sent there, its database takes no
+    /// writes, and it is told nothing that would give it a role.
+    fn subscriber(&mut self, at: Duration, host: &str, deed: &Deed) {
+        let harmless = matches!(deed, Deed::Told(verb) if SUBSCRIBERS_VERBS.contains(&&**verb));
+        if !harmless {
+            let details = vec![format!("{host}: {deed:?}")];
+            self.broken(at, "subscribers-are-read", "a subscriber is made more of", details);
+        }
+    }
+
+    /// The pair does not suffer from the trouble of a subscriber.
+    fn harmed(&mut self, at: Duration, what: String) {
+        if self.normal && self.touched == Some(true) {
+            let message = "only subscribers were touched, and the pair suffers";
+            self.broken(at, "pair-unharmed", message, vec![what]);
+        }
+    }
+
     fn state(&mut self, at: Duration, word: &str, replicated: bool) {
+        if word != State::Normal.word() {
+            self.harmed(at, format!("highLevelState: {word:?}"));
+        }
+        self.normal = word == State::Normal.word();
         let known = if replicated {
             State::parse(word).is_some()
         } else {
@@ -239,6 +307,7 @@ mod tests {
             host: None,
             position,
             rep_state: None,
+            subscriber: false,
             complete: source,
             source,
         }
@@ -263,6 +332,39 @@ mod tests {
         assert_eq!(law(vec![Sight::Destroyed(copy(0, false), vec![])]), None);
         let last = law(vec![Sight::Destroyed(copy(9, false), vec![copy(3, false)])]);
         assert_eq!(last.as_deref(), Some("no-destruction-without-source"));
+        let reader = CopyReport { subscriber: true, ..copy(9, true) };
+        let last = law(vec![Sight::Destroyed(copy(9, false), vec![reader])]);
+        assert_eq!(last.as_deref(), Some("no-destruction-without-source"), "it is no source");
+    }
+
+    #[test]
+    fn a_subscriber_that_is_made_more_of_is_noticed() {
+        let deed = |deed| law(vec![Sight::Subscriber("a".into(), deed)]);
+        assert_eq!(deed(Deed::Told("repDuplicate".into())), None);
+        let deeds = ["createDb", "setActive", "repStateSetActive"].map(|v| Deed::Told(v.into()));
+        for wrong in deeds.into_iter().chain([Deed::Routed, Deed::Writable]) {
+            assert_eq!(deed(wrong.clone()).as_deref(), Some("subscribers-are-read"), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_pair_that_suffers_from_its_subscribers_is_noticed() {
+        let state = |word: &str| Sight::State(word.into(), true);
+        let touched = |subscriber| Sight::Touched { subscriber };
+        let story = |sights: Vec<Sight>| law([vec![state("Normal")], sights].concat());
+        assert_eq!(story(vec![state("ActiveDown")]), None);
+        assert_eq!(story(vec![touched(true), touched(false), state("ActiveDown")]), None);
+        assert_eq!(story(vec![touched(false), touched(true), state("ActiveDown")]), None);
+        let harmed = story(vec![touched(true), state("ActiveDown")]);
+        assert_eq!(harmed.as_deref(), Some("pair-unharmed"));
+        let ordered = Sight::Ordered {
+            pod: "a-1".into(),
+            subscriber: false,
+            verb: "destroyDb".into(),
+            intent: Some(("destroyDb".into(), "a-1".into())),
+            state: "Normal".into(),
+        };
+        assert_eq!(story(vec![touched(true), ordered]).as_deref(), Some("pair-unharmed"));
     }
 
     #[test]
@@ -276,6 +378,7 @@ mod tests {
     fn an_order_that_is_not_on_record_is_noticed() {
         let order = |verb: &str, intent: Option<(&str, &str)>, state: &str| Sight::Ordered {
             pod: "a".into(),
+            subscriber: false,
             verb: verb.into(),
             intent: intent.map(|(verb, pod)| (verb.into(), pod.into())),
             state: state.into(),

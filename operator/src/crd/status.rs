@@ -196,6 +196,12 @@ pub struct PodStatus {
     /// An irreversible act that is about to be done in it.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub intent: Option<IntentStatus>,
+    /// The copy that is being made in it, if it is a subscriber.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub task: Option<AsyncStatus>,
+    /// How many copies were begun in it since it last followed, if it is a subscriber.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub copies: Option<u32>,
     /// Its upgrade in place failed.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub non_rep_upgrade_failed: Option<bool>,

@@ -179,6 +179,10 @@ impl Link {
             self.fresh_from = now;
         }
         match result {
+            // Its container ends in a moment; if not, it is told again after a pause.
+            Ok(()) if *verb == Verb::Die => {
+                self.fail(verb, (false, false), "its container goes on".into(), now);
+            }
             Ok(()) => {
                 self.failures.retain(|failed| failed.verb.name() != verb.name());
                 match verb {

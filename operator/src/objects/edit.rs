@@ -8,7 +8,6 @@ use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
 use kube::ResourceExt;
 use serde_json::json;
 
-use super::Wanted;
 use super::difference::within;
 
 /// Annotation of a StatefulSet: a number made of the template that was asked for. What an edit of the
@@ -25,8 +24,11 @@ pub(super) fn number(mut set: StatefulSet) -> StatefulSet {
 }
 
 /// The set as it has to be written; nothing if it is as it should be.
-pub(super) fn edited(wanted: &Wanted, live: &StatefulSet) -> Option<StatefulSet> {
-    let (upgraded, wanted) = (wanted.upgraded, &wanted.stateful_set);
+pub(super) fn edited(
+    wanted: &StatefulSet,
+    upgraded: bool,
+    live: &StatefulSet,
+) -> Option<StatefulSet> {
     let (should, is) = (wanted.spec.as_ref()?, live.spec.as_ref()?);
     let mut template = should.template.clone();
     if upgraded {

@@ -8,8 +8,9 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use super::difference::{parts, within};
-use super::{Wanted, pod};
+use super::{Live, Wanted, pod};
 use crate::desired::{Desired, Replaced, Topology};
+use crate::labels;
 
 /// The label in which Kubernetes says of which template a pod was made.
 const REVISION: &str = "controller-revision-hash";
@@ -58,14 +59,20 @@ impl std::fmt::Display for Unapplied {
 pub fn unapplied(
     desired: &Desired,
     wanted: &Wanted,
-    live: Option<&StatefulSet>,
+    live: &Live,
     pods: &[&Pod],
     scheme: Option<&str>,
 ) -> Vec<Unapplied> {
     let mut all = Vec::new();
-    if let Some(live) = live {
+    let (subscribers, members): (Vec<&Pod>, Vec<&Pod>) =
+        pods.iter().partition(|pod| pod.labels().contains_key(labels::SUBSCRIBER));
+    if let Some(live) = live.stateful_set.as_deref() {
         claims(&wanted.stateful_set, live, &mut all);
-        all.extend(old_pods(live, pods, desired.topology));
+        all.extend(old_pods(live, &members, || cure(desired.topology)));
+    }
+    if let (Some(wanted), Some(live)) = (&wanted.subscribers, live.subscribers.as_deref()) {
+        claims(wanted, live, &mut all);
+        all.extend(old_pods(live, &subscribers, || CURE_OF_SUBSCRIBERS.into()));
     }
     if scheme.is_some_and(|scheme| scheme != desired.rep_create_statement()) {
         all.push(Unapplied::fixed(
@@ -84,7 +91,7 @@ pub fn unapplied(
 }
 
 /// Pods that the present template did not make.
-fn old_pods(live: &StatefulSet, pods: &[&Pod], topology: Topology) -> Option<Unapplied> {
+fn old_pods(live: &StatefulSet, pods: &[&Pod], cure: impl FnOnce() -> String) -> Option<Unapplied> {
     let status = live.status.as_ref()?;
     if status.observed_generation < live.metadata.generation {
         return None;
@@ -100,8 +107,12 @@ fn old_pods(live: &StatefulSet, pods: &[&Pod], topology: Topology) -> Option<Una
         parts.push("a part".into());
     }
     let names = old.iter().map(|pod| pod.name_any()).collect();
-    Some(Unapplied::OldPods(names, parts, cure(topology)))
+    Some(Unapplied::OldPods(names, parts, cure()))
 }
+
+/// What brings an edit of the template into the pods of subscribers that exist.
+const CURE_OF_SUBSCRIBERS: &str = "it takes effect in a pod that is made anew: delete one, and the \
+    next when the first follows again";
 
 /// What brings an edit of the template into pods that exist.
 fn cure(topology: Topology) -> String {

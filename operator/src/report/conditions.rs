@@ -8,9 +8,9 @@ use super::About;
 use crate::crd::Condition;
 use crate::decide::health::Health;
 use crate::decide::orders::REBUILD_BUDGET;
-use crate::decide::{Plan, Reason, proof, replicas};
+use crate::decide::{self, Plan, Reason, SubscriberPlan, proof, replicas};
 use crate::objects::Unapplied;
-use crate::observation::{Observation, Replicas, TtContainer};
+use crate::observation::{Observation, Replicas, Subscriber, TtContainer};
 use crate::standing::State;
 use crate::writes::Trouble;
 
@@ -31,6 +31,9 @@ pub(super) const OBJECTS_APPLIED: &str = "ObjectsApplied";
 /// The standby could not be brought back several times in a row.
 pub(super) const REBUILD_FAILING: &str = "StandbyRebuildFailing";
 
+/// All subscribers follow the pair.
+const SUBSCRIBERS_READY: &str = "SubscribersReady";
+
 /// A condition to say: its type, its status, and the word and sentence for it.
 pub(super) struct Say {
     kind: &'static str,
@@ -43,7 +46,7 @@ pub(super) fn all(before: &[Condition], seen: &Observation, plan: &Plan) -> Vec<
     let hands_off =
         matches!(plan.standing.state, State::ManualInterventionRequired | State::Failed);
     let managed = !hands_off && seen.desired.is_ok();
-    let pair = pair(plan);
+    let pair = pair(plan).into_iter().chain(subscribers(seen, plan)).collect();
     settled(before, &About::from(seen), pair, managed, because(&plan.because))
 }
 
@@ -105,6 +108,21 @@ fn pair(plan: &Plan) -> Vec<Say> {
             words("NotFailing", "no rebuild of the standby has failed too often"),
         ),
     ]
+}
+
+/// What is so of the subscribers, if there are any.
+fn subscribers(seen: &Observation, plan: &Plan) -> Option<Say> {
+    let lack = |(seen, planned): (&Subscriber, &SubscriberPlan)| {
+        let lacks = decide::subscribers::lacks(seen, planned, plan.feeds)?;
+        Some(format!("{}: {lacks}", seen.member.name))
+    };
+    let lacking: Vec<String> =
+        seen.subscribers.iter().zip(&plan.subscribers).filter_map(lack).collect();
+    let fails = plan.subscribers.iter().any(decide::subscribers::fails);
+    let word = if fails { "SubscriberCopyFailing" } else { "SubscribersNotReady" };
+    let wrong = (!lacking.is_empty()).then(|| words(word, &lacking.join("; ")));
+    let good = ("AllSubscribersReady", "all subscribers follow the pair");
+    (!seen.subscribers.is_empty()).then(|| unless(SUBSCRIBERS_READY, wrong, good))
 }
 
 /// What is so of the operator's own work.

@@ -9,6 +9,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::ResourceExt;
 
+use super::subscribers::is_subscriber;
 use crate::agent::{AgentError, Verb};
 use crate::crd::{PodStatus, TimesTenClassic, TimesTenClassicStatus};
 use crate::objects::Write;
@@ -78,6 +79,7 @@ pub fn between(
         });
     }
     of_switchover(before, after, &mut notes);
+    of_subscribers(before, after, &mut notes);
     if deleting { Vec::new() } else { notes }
 }
 
@@ -95,6 +97,30 @@ fn of_switchover(
     let reason = if warning { "Error" } else { "StateChange" };
     let text = last.message.clone().unwrap_or_default();
     notes.push(Note { warning, reason, text });
+}
+
+/// How many subscribers there are, and how many of them follow.
+fn of_subscribers(
+    before: &TimesTenClassicStatus,
+    after: &TimesTenClassicStatus,
+    notes: &mut Vec<Note>,
+) {
+    let count = |status: &TimesTenClassicStatus| {
+        status.pod_status.iter().filter(|pod| is_subscriber(pod)).count()
+    };
+    let (a, b) = (count(before), count(after));
+    if a != 0 && a != b {
+        let how = if a < b { "increased" } else { "reduced" };
+        let text = format!("Number of subscribers {how} from {a} to {b}");
+        notes.push(Note::normal("Change", text));
+    }
+    let state = |status: &TimesTenClassicStatus| status.subscriber.as_ref()?.state.clone();
+    let (Some(was), Some(now)) = (state(before), state(after)) else { return };
+    if was != now {
+        let warning = was == "AllSubscribersReady";
+        let text = format!("Subscriber state was {was}, now {now}");
+        notes.push(Note { warning, reason: "StateChange", text });
+    }
 }
 
 /// The facts of a pod: said when they become known or change, not when they become unknown.
@@ -142,10 +168,11 @@ fn of_pod(old: &PodStatus, new: &PodStatus, notes: &mut Vec<Note>) {
     of_state(old, new, notes);
 }
 
-/// A pod without replication has a state of its own.
+/// A pod without replication has a state of its own, and so has a subscriber.
 fn of_state(old: &PodStatus, new: &PodStatus, notes: &mut Vec<Note>) {
     let (Some(was), Some(now)) = (&old.high_level_state, &new.high_level_state) else { return };
-    if new.intended_state.as_deref() == Some(super::STANDALONE) && was != now {
+    let own = [super::STANDALONE, super::SUBSCRIBER];
+    if new.intended_state.as_deref().is_some_and(|role| own.contains(&role)) && was != now {
         let name = new.name.as_deref().unwrap_or_default();
         let text = format!("Pod {name} state was {was}, now {now}");
         let warning = ["Down", "ManualInterventionRequired"].contains(&now.as_str());

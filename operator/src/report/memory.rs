@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::conditions::MANAGED;
+use super::subscribers::is_subscriber;
 use crate::crd::{
     AsyncStatus, IntentStatus, LastFailover, PodStatus, StandbyRebuild, SwitchoverStatus,
     TimesTenClassicStatus,
@@ -13,8 +14,8 @@ use crate::crd::{
 use crate::observation::Observation;
 use crate::pair::{Both, Ordinal};
 use crate::standing::{
-    Ending, Failover, Incarnation, Intent, Irreversible, Occasion, Outcome, Rebuild, Stage,
-    Standing, State, Switchover, TaskRecord,
+    Ending, Failover, Incarnation, Intent, Irreversible, Occasion, Outcome, PodIntent, Rebuild,
+    Stage, Standing, State, Switchover, TaskRecord,
 };
 
 /// Words of `standbyDownStandbyAS.mode`.
@@ -33,8 +34,10 @@ pub fn standing(status: Option<&TimesTenClassicStatus>) -> Standing {
     standing.state = now;
     standing.previous = state(&status.prev_high_level_state).unwrap_or(now);
     standing.term = status.term.unwrap_or_default();
-    standing.active = active(&status.pod_status);
-    standing.incarnations = Both::each(|ordinal| incarnation(&status.pod_status, ordinal));
+    let members: Vec<PodStatus> =
+        status.pod_status.iter().filter(|pod| !is_subscriber(pod)).cloned().collect();
+    standing.active = active(&members);
+    standing.incarnations = Both::each(|ordinal| incarnation(&members, ordinal));
     standing.intent = status.intent.as_ref().and_then(read_intent);
     standing.task = status.async_status.as_ref().and_then(read_task);
     let rebuild = status.standby_down_standby_as.as_ref();
@@ -184,6 +187,27 @@ pub(super) fn known(pod: &PodStatus) -> Option<Incarnation> {
     Some(Incarnation {
         uid: kubernetes.prev_uid.clone()?,
         restarts: kubernetes.prev_restarts.unwrap_or_default(),
+    })
+}
+
+/// The intent of a pod beside the pair.
+pub(super) fn intent(intent: &PodIntent, pod: &str) -> IntentStatus {
+    IntentStatus {
+        verb: Some(intent.act.word().into()),
+        pod: Some(pod.to_owned()),
+        pod_uid: Some(intent.uid.clone()),
+        at: Some(Time(intent.at)),
+        ..IntentStatus::default()
+    }
+}
+
+/// The same, read back.
+pub(super) fn read_pod_intent(intent: &IntentStatus) -> Option<PodIntent> {
+    let verb = intent.verb.as_deref()?;
+    Some(PodIntent {
+        act: Irreversible::ALL.into_iter().find(|act| act.word() == verb)?,
+        uid: intent.pod_uid.clone()?,
+        at: intent.at.as_ref()?.0,
     })
 }
 

@@ -50,6 +50,9 @@ pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
     if let Some(serves) = seen.serves {
         differ("serves", &serves.to_string(), world.application.serves().to_string());
     }
+    for (pod, follows) in &seen.follows {
+        differ(pod, word(*follows), word(super::members::follows(world, pod)).to_owned());
+    }
     for (kind, wanted) in &seen.conditions {
         let (is, reason) = condition(status, kind);
         if *wanted != is && *wanted != reason {
@@ -112,6 +115,10 @@ fn lacking(at: &str, wanted: &Value, is: &Value, wrong: &mut Vec<String>) {
         (wanted, is) if wanted == is => {}
         (wanted, is) => wrong.push(format!("{at}: expected {wanted}, seen {is}")),
     }
+}
+
+fn word(follows: bool) -> &'static str {
+    if follows { "follows" } else { "lags" }
 }
 
 fn routed_to(world: &World, object: &str) -> String {

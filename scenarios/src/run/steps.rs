@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::checks::{self, differences};
 use super::reference;
-use crate::case::{Case, History, Member, Seen, Span, Step};
+use crate::case::{Case, History, Seen, Span, Step};
 use crate::oracles::Violation;
 use crate::timeline::Who;
 use crate::world::{NAMESPACE, OBJECT, World};
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Plays the steps of one scenario.
 pub(super) struct Player<'a> {
     pub(super) world: Arc<World>,
-    case: &'a Case,
+    pub(super) case: &'a Case,
     pub(super) faulted: bool,
     reference: Vec<String>,
     /// The Secret of the agents, if it was deleted.
@@ -115,6 +115,7 @@ impl<'a> Player<'a> {
             return Err(violation);
         }
         let law = format!("step {number}");
+        self.touch(step);
         match step {
             Step::Eventually(seen) => self.eventually(&law, seen).await,
             Step::Never(seen) => self.during(&law, seen, false).await,
@@ -275,6 +276,7 @@ impl<'a> Player<'a> {
         };
         let seen = Seen { within: Some(Span(within)), ..seen };
         self.eventually("convergence", &seen).await?;
+        self.subscribers_ready(within).await?;
         for name in &self.case.world.objects {
             let seen = Seen {
                 of: Some(name.clone()),
@@ -312,7 +314,10 @@ impl<'a> Player<'a> {
     /// What was acknowledged and is held by nobody any more.
     pub(super) fn lost_commits(&self) {
         let app = self.world.application.app();
-        let hosts = self.world.fleet.hosts();
+        let mut hosts = self.world.fleet.hosts();
+        // What only a subscriber holds is lost to the pair.
+        let member = |host: &String| self.world.fleet.view(host).is_some_and(|v| !v.subscriber);
+        hosts.retain(member);
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
         if hosts.is_empty() {
             return;
@@ -336,37 +341,15 @@ impl<'a> Player<'a> {
     pub(super) async fn quiet_hour(&self, settle: Duration, hour: Duration) {
         self.world.start_writing(None);
         tokio::time::sleep(settle).await;
-        if let Err(violation) = self.quiet("quiet-hour", hour).await {
+        let quiet = match self.subscribers_follow() {
+            Ok(()) => self.quiet("quiet-hour", hour).await,
+            Err(violation) => Err(violation),
+        };
+        if let Err(violation) = quiet {
             self.world.record.with(|record| {
                 record.oracles.violation.get_or_insert(violation);
             });
         }
-    }
-
-    /// The pod that a member is now.
-    pub(super) fn pod(&self, member: &Member) -> Result<String> {
-        let (name, role) = member.0.split_once('/').unwrap_or((OBJECT, &member.0));
-        let wanted = match role {
-            "active" => "Active",
-            "standby" => "Standby",
-            pod => return Ok(pod.to_owned()),
-        };
-        let object = checks::object(&self.world, name).unwrap_or_default();
-        let pods = object.pointer("/status/podStatus").and_then(Value::as_array).cloned();
-        pods.into_iter()
-            .flatten()
-            .find(|pod| pod.get("intendedState").and_then(Value::as_str) == Some(wanted))
-            .and_then(|pod| pod.get("name")?.as_str().map(ToOwned::to_owned))
-            .ok_or_else(|| {
-                let message = format!("there is no {} member now", member.0);
-                self.wrong("scenario", &message, vec![])
-            })
-    }
-
-    pub(super) fn host(&self, member: &Member) -> Result<String> {
-        let pod = self.pod(member)?;
-        let object = pod.rsplit_once('-').map_or(OBJECT, |(object, _ordinal)| object);
-        Ok(format!("{pod}.{object}.{NAMESPACE}.svc.cluster.local"))
     }
 }
 
