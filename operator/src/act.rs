@@ -63,9 +63,13 @@ impl Operator {
         let members = &sight.seen.members;
         let mut trouble = self.write(sight, &plan.writes).await;
         let labelled = self.label(sight, plan).await;
-        let deleted = match plan.delete {
-            Some(ordinal) => self.delete(sight, &members[ordinal]).await,
-            None => None,
+        let deleted = match (plan.delete, plan.replace) {
+            (Some(ordinal), _) => self.delete(sight, &members[ordinal], None).await,
+            (None, Some(ordinal)) => {
+                let image = plan.standing.upgrades.target();
+                self.delete(sight, &members[ordinal], image).await
+            }
+            (None, None) => None,
         };
         trouble = deleted.or(labelled).or(trouble);
         self.remember(sight, trouble);
@@ -204,11 +208,17 @@ impl Operator {
         None
     }
 
-    /// Deletes a pod, as a fence.
-    async fn delete(&self, sight: &Sight, member: &Member) -> Option<String> {
+    /// Deletes a pod: as a fence, or so that it is made anew with an image.
+    async fn delete(&self, sight: &Sight, member: &Member, image: Option<&str>) -> Option<String> {
         let (uid, members) = (&member.pod()?.incarnation.uid, &sight.seen.members);
         let deleted = match self.confirmed(sight, &[&members.zero, &members.one]).await {
-            Ok(true) => self.cluster.delete_pod(&sight.namespace, &member.name, uid).await,
+            Ok(true) => {
+                let deleted = self.cluster.delete_pod(&sight.namespace, &member.name, uid).await;
+                if let (Ok(()), Some(image)) = (&deleted, image) {
+                    self.tell(sight, &report::replaced(&member.name, image));
+                }
+                deleted
+            }
             Ok(false) => Ok(()),
             Err(error) => Err(error),
         };

@@ -15,6 +15,7 @@ pub mod replicas;
 pub mod routing;
 pub mod switchover;
 pub mod transition;
+pub mod upgrade;
 
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct Plan {
     pub labels: Vec<Label>,
     /// The pod to delete, as a fence.
     pub delete: Option<Ordinal>,
+    /// The pod to delete, so that it is made anew with another image.
+    pub replace: Option<Ordinal>,
     /// At most one order a pod.
     pub give: Both<Option<Order>>,
     /// Agents to be asked at once.
@@ -100,12 +103,14 @@ fn manage(seen: &Observation, desired: &Desired) -> Plan {
     // The roles may have changed: how a member is depends on its role.
     let health = judge(&seen, desired, standing.active);
     remember(&mut standing, &seen, &health);
+    upgrade::advance(&mut standing, &seen, desired, &health);
     let mut orders =
         orders::given(&orders::Field { seen: &seen, now: &standing, desired, health: &health });
     intend(&mut standing, &seen, &mut orders);
     let labels = routing::labels(&seen, &standing, &health);
     let ready = Both::each(|member| routing::ready(&seen, &standing, &health, member));
     mark(&seen, &standing, ready, &mut orders);
+    let replace = upgrade::replaced(&standing, &seen, &health, desired);
     watch_failover(&mut standing, &seen, &step);
     Plan {
         interval: interval(&standing, &health, desired),
@@ -113,6 +118,7 @@ fn manage(seen: &Observation, desired: &Desired) -> Plan {
         ready,
         writes: seen.owned.drift.clone(),
         labels,
+        replace,
         delete: orders.delete,
         give: orders.give,
         ask: orders.ask,
@@ -131,6 +137,7 @@ impl Plan {
             writes: Vec::new(),
             labels: Vec::new(),
             delete: None,
+            replace: None,
             give: Both::default(),
             ask: Both::default(),
             interval: Duration::from_secs(60),
@@ -144,6 +151,7 @@ impl Plan {
         self.writes.is_empty()
             && self.labels.is_empty()
             && self.delete.is_none()
+            && self.replace.is_none()
             && self.give == Both::default()
             && self.ask == Both::default()
     }

@@ -13,6 +13,8 @@ pub const APP: &str = "app";
 pub const OBJECT: &str = "database.oracle.com";
 /// The role of a pod: the Service that selects the active selects by it.
 pub const ROLE: &str = "timesten.oracle.com/role";
+/// Label in which Kubernetes says of which template a pod was made.
+pub const REVISION: &str = "controller-revision-hash";
 /// Annotation of pods: the UID of the object that they belong to.
 pub const OWNER_UID: &str = "TTC";
 /// Annotation that kubectl keeps on the object: it means nothing on what is made of it.

@@ -65,8 +65,9 @@ pub struct Pod {
 /// The owned objects, compared with the spec.
 #[derive(Debug)]
 pub struct Compared {
-    /// The generation of the spec and the versions of the objects that this holds for.
-    pub of: (i64, Versions),
+    /// The generation of the spec, the versions of the objects, and the image of pods that this holds
+    /// for.
+    pub of: (i64, Versions, Option<String>),
     /// The objects as the spec wants them.
     pub wanted: Wanted,
     /// What differed.

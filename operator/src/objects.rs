@@ -26,7 +26,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 pub use drift::{Write, drift, taken, whose};
 pub use unapplied::{Unapplied, unapplied};
 
-use crate::desired::{Desired, Topology};
+use crate::desired::{Desired, ImageUpgrades, Topology};
 use crate::labels;
 
 /// What the builders need beside the spec.
@@ -35,6 +35,8 @@ pub struct Parts {
     /// The entries of the agents' Secret. The Oracle wallet that Oracle's own agent reads is to
     /// be one more entry, `cwallet.sso`.
     pub secret: BTreeMap<String, Vec<u8>>,
+    /// The image that upgrades have come to, of pods that the operator replaces.
+    pub image: Option<String>,
 }
 
 /// The objects as they should be.
@@ -50,8 +52,8 @@ pub struct Wanted {
     pub stateful_set: StatefulSet,
     /// The PodDisruptionBudget.
     pub disruption_budget: PodDisruptionBudget,
-    /// The images of pods that exist are changed by upgrades of the operator, not by edits.
-    pub upgraded: bool,
+    /// Nobody has said yet which image pods that exist are to have: it stays as it is.
+    pub keeps_images: bool,
 }
 
 // There is a Secret among them.
@@ -99,14 +101,22 @@ impl Live {
 /// The objects that the spec asks for.
 #[must_use]
 pub fn wanted(desired: &Desired, parts: &Parts) -> Wanted {
+    let upgraded = desired.topology == Topology::ActiveStandbyPair
+        && desired.image_upgrades == ImageUpgrades::Automatic;
+    let image = parts.image.clone().filter(|_| upgraded);
+    let keeps_images = upgraded && image.is_none();
+    let mut of_pods = desired.clone();
+    if let Some(image) = image {
+        of_pods.image = image;
+    }
     Wanted {
         secret: secret::build(desired, parts),
         headless_service: headless_service::build(desired),
         active_service: (desired.topology == Topology::ActiveStandbyPair)
             .then(|| active_service::build(desired)),
-        stateful_set: edit::number(stateful_set::build(desired)),
+        stateful_set: edit::number(stateful_set::build(&of_pods)),
         disruption_budget: disruption_budget::build(desired),
-        upgraded: desired.topology == Topology::ActiveStandbyPair,
+        keeps_images,
     }
 }
 

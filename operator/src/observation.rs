@@ -87,6 +87,8 @@ pub struct Owned {
     pub drift: Vec<Write>,
     /// Why they are not, if something is wrong.
     pub trouble: Option<Trouble>,
+    /// The image in the template of the StatefulSet, once its controller makes pods of it.
+    pub image: Option<String>,
     /// What the spec asks for and no write brings about.
     pub unapplied: Vec<Unapplied>,
 }
@@ -134,8 +136,12 @@ pub struct PodFacts {
     pub tt: TtContainer,
     /// `False` when Kubernetes no longer hears from the pod's node.
     pub node_ready: Option<bool>,
+    /// Its node is cordoned: it takes no pods any more.
+    pub cordoned: bool,
     /// The role label it carries.
     pub role: Option<Role>,
+    /// The image that it was made with.
+    pub image: Option<String>,
     /// Kubernetes' own `Ready` condition.
     pub ready: bool,
     /// `status.phase`.

@@ -8,9 +8,10 @@ mod events;
 mod memory;
 mod pods;
 mod replicas;
+mod upgrade;
 mod warnings;
 
-pub use self::events::{Note, between as events, event, order_failed, written};
+pub use self::events::{Note, between as events, event, order_failed, replaced, written};
 pub use self::memory::standing;
 pub use self::replicas::{standing as standing_of_replicas, status as status_of_replicas};
 
@@ -34,13 +35,22 @@ struct About<'a> {
     refused: Option<&'a SpecProblem>,
     owned: &'a Owned,
     members: Vec<&'a Member>,
+    /// What is said of an image that the pods do not have.
+    upgrade: Option<(&'static str, String)>,
 }
 
 impl<'a> From<&'a Observation> for About<'a> {
     fn from(seen: &'a Observation) -> Self {
         let Observation { now, generation, refused, owned, members, .. } = seen;
         let members = members.iter().map(|(_, member)| member).collect();
-        Self { now: *now, generation: *generation, refused: refused.as_ref(), owned, members }
+        Self {
+            now: *now,
+            generation: *generation,
+            refused: refused.as_ref(),
+            owned,
+            members,
+            upgrade: None,
+        }
     }
 }
 
@@ -48,7 +58,14 @@ impl<'a> From<&'a Replicas> for About<'a> {
     fn from(seen: &'a Replicas) -> Self {
         let Replicas { now, generation, refused, owned, pods, .. } = seen;
         let members = pods.iter().map(|pod| &pod.member).collect();
-        Self { now: *now, generation: *generation, refused: refused.as_ref(), owned, members }
+        Self {
+            now: *now,
+            generation: *generation,
+            refused: refused.as_ref(),
+            owned,
+            members,
+            upgrade: None,
+        }
     }
 }
 

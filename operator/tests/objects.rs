@@ -35,7 +35,8 @@ fn sample(text: &str) -> TimesTenClassic {
 }
 
 fn built(object: &TimesTenClassic) -> Wanted {
-    let parts = Parts { secret: [("tls.crt".to_owned(), b"certificate".to_vec())].into() };
+    let secret = [("tls.crt".to_owned(), b"certificate".to_vec())].into();
+    let parts = Parts { secret, image: None };
     wanted(&Desired::of(object).unwrap(), &parts)
 }
 

@@ -118,8 +118,10 @@ fn member(name: &str, shown: Shown, since: Duration) -> Member {
         terminating: shown == Shown::Dying,
         tt,
         node_ready: Some(true),
+        cordoned: false,
         role: None,
         ready: false,
+        image: None,
         phase: "Running".into(),
         ip: None,
     };

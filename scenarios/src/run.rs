@@ -6,6 +6,7 @@
 mod checks;
 mod damage;
 mod faults;
+mod nodes;
 mod objects;
 mod reference;
 mod steps;

@@ -28,7 +28,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 pub use self::application::Application;
-pub use self::containers::{Containers, TT};
+pub use self::containers::{Broken, Containers, TT};
 pub use self::operators::Operators;
 pub use self::record::{Record, Recorder};
 pub use self::routes::Routes;
@@ -92,6 +92,8 @@ pub struct World {
     pub fleet: Fleet,
     /// Who can reach whom.
     pub network: Network,
+    /// What runs in containers.
+    pub containers: Arc<Containers>,
     /// The nodes.
     pub nodes: Vec<NodeHandle>,
     /// Where clients are sent.
@@ -158,6 +160,7 @@ impl World {
             api,
             fleet,
             network,
+            containers,
             nodes,
             routes,
             record,

@@ -20,6 +20,11 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// Runs a command in a running container (probes, hooks): exit code and output. Dropping it abandons the command.
     fn exec(&self, at: &ContainerRef, command: &[String]) -> BoxFuture<'static, ExecResult>;
 
+    /// Why an image cannot be had on a node. Unless overridden, all can.
+    fn pull(&self, _image: &str, _node: &str) -> Option<String> {
+        None
+    }
+
     /// What a container wrote, line by line; with `previous`, the one before its last restart. `None` if that is not
     /// known any more. Unless overridden, containers are silent.
     fn log(&self, _at: &ContainerRef, previous: bool) -> Option<Vec<String>> {

@@ -8,11 +8,10 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use super::difference::{parts, within};
+use super::edit::UPGRADED;
 use super::{Wanted, pod};
-use crate::desired::{Desired, Replaced, Topology};
-
-/// The label in which Kubernetes says of which template a pod was made.
-const REVISION: &str = "controller-revision-hash";
+use crate::desired::{Desired, ImageUpgrades, Replaced, Topology};
+use crate::labels::REVISION;
 
 /// A part of the spec that is not in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +64,7 @@ pub fn unapplied(
     let mut all = Vec::new();
     if let Some(live) = live {
         claims(&wanted.stateful_set, live, &mut all);
-        all.extend(old_pods(live, pods, desired.topology));
+        all.extend(old_pods(live, pods, desired));
     }
     if scheme.is_some_and(|scheme| scheme != desired.rep_create_statement()) {
         all.push(Unapplied::fixed(
@@ -84,7 +83,7 @@ pub fn unapplied(
 }
 
 /// Pods that the present template did not make.
-fn old_pods(live: &StatefulSet, pods: &[&Pod], topology: Topology) -> Option<Unapplied> {
+fn old_pods(live: &StatefulSet, pods: &[&Pod], desired: &Desired) -> Option<Unapplied> {
     let status = live.status.as_ref()?;
     if status.observed_generation < live.metadata.generation {
         return None;
@@ -95,12 +94,25 @@ fn old_pods(live: &StatefulSet, pods: &[&Pod], topology: Topology) -> Option<Una
     let first = old.first()?;
     let template = json!(live.spec.as_ref()?.template);
     let mut parts = parts(&template, &json!(first));
+    // The operator says itself how far it is with an upgrade.
+    let upgrades = desired.topology == Topology::ActiveStandbyPair
+        && desired.image_upgrades == ImageUpgrades::Automatic;
+    let upgraded = |part: &String| {
+        let name = part.strip_suffix("].image").and_then(|part| part.rsplit_once('['));
+        name.is_some_and(|(_, name)| UPGRADED.contains(&name))
+    };
+    if upgrades && parts.iter().any(upgraded) {
+        parts.retain(|part| !upgraded(part));
+        if parts.is_empty() {
+            return None;
+        }
+    }
     if parts.is_empty() {
         // Something was taken away.
         parts.push("a part".into());
     }
     let names = old.iter().map(|pod| pod.name_any()).collect();
-    Some(Unapplied::OldPods(names, parts, cure(topology)))
+    Some(Unapplied::OldPods(names, parts, cure(desired.topology)))
 }
 
 /// What brings an edit of the template into pods that exist.

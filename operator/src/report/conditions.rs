@@ -8,7 +8,7 @@ use super::About;
 use crate::crd::Condition;
 use crate::decide::health::Health;
 use crate::decide::orders::REBUILD_BUDGET;
-use crate::decide::{Plan, Reason, proof, replicas};
+use crate::decide::{Plan, Reason, proof, replicas, upgrade};
 use crate::objects::Unapplied;
 use crate::observation::{Observation, Replicas, TtContainer};
 use crate::standing::State;
@@ -44,7 +44,10 @@ pub(super) fn all(before: &[Condition], seen: &Observation, plan: &Plan) -> Vec<
         matches!(plan.standing.state, State::ManualInterventionRequired | State::Failed);
     let managed = !hands_off && seen.desired.is_ok();
     let pair = pair(plan);
-    settled(before, &About::from(seen), pair, managed, because(&plan.because))
+    let desired = seen.desired.as_ref().ok();
+    let upgrade = desired.and_then(|desired| upgrade::pending(&plan.standing, seen, desired));
+    let about = About { upgrade, ..About::from(seen) };
+    settled(before, &about, pair, managed, because(&plan.because))
 }
 
 /// All conditions of databases without replication.
@@ -143,8 +146,15 @@ fn unapplied(about: &About<'_>) -> Option<(String, String)> {
     let all = &about.owned.unapplied;
     let fixed = |unapplied: &&Unapplied| matches!(unapplied, Unapplied::Fixed { .. });
     let (fixed, later): (Vec<_>, Vec<_>) = all.iter().partition(fixed);
-    let word = if fixed.is_empty() { "PodsOutdated" } else { "CannotBeChanged" };
-    let sentences: Vec<String> = fixed.iter().chain(&later).map(ToString::to_string).collect();
+    let word = match &about.upgrade {
+        _ if !fixed.is_empty() => "CannotBeChanged",
+        Some((word, _)) => word,
+        None => "PodsOutdated",
+    };
+    let upgrade = about.upgrade.iter().map(|(_, sentence)| sentence.clone());
+    let later = later.into_iter().map(ToString::to_string);
+    let sentences: Vec<String> =
+        fixed.into_iter().map(ToString::to_string).chain(upgrade).chain(later).collect();
     (!sentences.is_empty()).then(|| words(word, &sentences.join("; ")))
 }
 

@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::conditions::MANAGED;
+use super::upgrade;
 use crate::crd::{
     AsyncStatus, IntentStatus, LastFailover, PodStatus, StandbyRebuild, SwitchoverStatus,
     TimesTenClassicStatus,
 };
+use crate::decide::upgrade::pending;
 use crate::observation::Observation;
 use crate::pair::{Both, Ordinal};
 use crate::standing::{
@@ -55,6 +57,9 @@ pub fn standing(status: Option<&TimesTenClassicStatus>) -> Standing {
         standing.switchover_asked = switchover.prev_switchover.clone().unwrap_or_default();
         standing.switchover = read_switchover(switchover);
         standing.switched = read_ending(switchover);
+    }
+    if let Some(status) = &status.classic_upgrade_status {
+        standing.upgrades = upgrade::read(status);
     }
     if matches!(now, State::ManualInterventionRequired | State::Failed) {
         standing.manual = status
@@ -109,6 +114,9 @@ pub(super) fn keep(
     status.using_twosafe = Some(standing.twosafe);
     status.both_down_recovery_ineligible = Some(standing.lax);
     keep_switchover(status, standing);
+    let desired = seen.desired.as_ref().ok();
+    let pending = desired.is_some_and(|desired| pending(standing, seen, desired).is_some());
+    status.classic_upgrade_status = upgrade::keep(&standing.upgrades, pending);
     status.last_failover = standing.failover.as_ref().map(|failover| LastFailover {
         from: Some(failover.from.clone()),
         to: Some(failover.to.clone()),
@@ -241,10 +249,15 @@ fn read_switchover(status: &SwitchoverStatus) -> Option<Switchover> {
 fn read_ending(status: &SwitchoverStatus) -> Option<Ending> {
     let outcome = status.outcome.as_deref()?;
     Some(Ending {
-        outcome: Outcome::ALL.into_iter().find(|known| known.word() == outcome)?,
+        outcome: self::outcome(outcome)?,
         text: status.message.clone().unwrap_or_default(),
         at: status.ended.as_ref()?.0,
     })
+}
+
+/// The outcome of that word.
+pub(super) fn outcome(word: &str) -> Option<Outcome> {
+    Outcome::ALL.into_iter().find(|known| known.word() == word)
 }
 
 /// The ordinal at the end of a pod's name.

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Evict, Files, Invalidate, Scale, SetClock, SetPeer, SetRepState, Sidecar, Span};
+use super::{
+    BreakImage, Evict, Files, Invalidate, Scale, SetClock, SetPeer, SetRepState, Sidecar, Span,
+};
 
 /// One step. The key says what is done.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -69,6 +71,17 @@ pub enum Step {
     DropScheme(Member),
     /// Kills a container beside `tt`.
     KillSidecar(Sidecar),
+    /// An image cannot be pulled, or its containers end as soon as they are started.
+    BreakImage(BreakImage),
+    /// All images can be used again.
+    MendImages(Nothing),
+    /// Cordons the node that a pod runs on, as with `kubectl cordon`.
+    Cordon(Member),
+    /// Cordons the node that a pod runs on, and evicts the pod as soon as its budget lets it go, as
+    /// with `kubectl drain`.
+    Drain(Member),
+    /// Uncordons all nodes.
+    Uncordon(Nothing),
     /// Evicts a pod.
     Evict(Evict),
     /// Scales the StatefulSet by hand.

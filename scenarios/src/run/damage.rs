@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 
 use super::checks;
 use super::steps::{Player, Result};
-use crate::case::{Evict, Files, Member, Peer, Rep, Scale, SetClock, Sidecar, Span, Step};
+use crate::case::{
+    BreakImage, Evict, Files, ImageFault, Member, Peer, Rep, Scale, SetClock, Sidecar, Span, Step,
+};
 use crate::timeline::Who;
-use crate::world::{NAMESPACE, OBJECT};
+use crate::world::{Broken, NAMESPACE, OBJECT};
 
 impl Player<'_> {
     /// Plays a step that damages something.
@@ -20,6 +22,9 @@ impl Player<'_> {
         match step {
             Step::KillSidecar(sidecar) => self.kill_sidecar(law, sidecar).await,
             Step::Evict(evict) => self.evict(law, evict).await,
+            Step::Cordon(of) => self.cordon(law, of).await,
+            Step::Drain(of) => self.drain(law, of).await,
+            Step::Uncordon(_) => self.uncordon().await,
             Step::Scale(scale) => self.scale(scale).await,
             Step::DeleteCredentials(_) => self.delete_credentials(law).await,
             Step::RestoreCredentials(_) => self.restore_credentials(law).await,
@@ -27,6 +32,20 @@ impl Player<'_> {
             Step::Recreate(_) => self.create_object(OBJECT).await,
             Step::CreateFiles(files) => self.create_files(files).await,
             Step::SetClock(set) => self.set_clock(law, set),
+            Step::BreakImage(BreakImage { image, on }) => {
+                let broken = match on {
+                    ImageFault::Pull => Broken::Pull,
+                    ImageFault::Crash => Broken::Crash,
+                };
+                self.say(format!("image {image} is broken: {broken:?}"));
+                self.world.containers.break_image(image, broken);
+                Ok(())
+            }
+            Step::MendImages(_) => {
+                self.say("all images can be used again".into());
+                self.world.containers.mend_images();
+                Ok(())
+            }
             other => self.database(law, other),
         }
     }

@@ -27,10 +27,8 @@ impl Player<'_> {
     /// Plays a step that makes something go wrong, or ends that.
     #[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of fault")]
     pub(super) async fn fault(&mut self, law: &str, step: &Step) -> Result {
-        if !self.faulted {
-            self.faulted = true;
-            self.world.application.mark();
-        }
+        self.faulted = true;
+        self.mark();
         match step {
             Step::KillContainer(member) => {
                 let pod = self.pod(member)?;

@@ -27,6 +27,8 @@ pub(super) struct Player<'a> {
     pub(super) world: Arc<World>,
     case: &'a Case,
     pub(super) faulted: bool,
+    /// Outages count.
+    marked: bool,
     reference: Vec<String>,
     /// The Secret of the agents, if it was deleted.
     pub(super) credentials: Option<Secret>,
@@ -36,7 +38,15 @@ pub(super) struct Player<'a> {
 
 impl<'a> Player<'a> {
     pub(super) fn new(world: Arc<World>, case: &'a Case, reference: Vec<String>) -> Self {
-        Self { world, case, faulted: false, reference, credentials: None, ttspec: Map::new() }
+        Self {
+            world,
+            case,
+            faulted: false,
+            marked: false,
+            reference,
+            credentials: None,
+            ttspec: Map::new(),
+        }
     }
 
     /// Something is not as it should be.
@@ -109,6 +119,14 @@ impl<'a> Player<'a> {
         result.map_err(|error| self.wrong("scenario", &format!("cannot {what}: {error}"), vec![]))
     }
 
+    /// Outages count from the first thing that happens to the pair.
+    pub(super) fn mark(&mut self) {
+        if !self.marked {
+            self.marked = true;
+            self.world.application.mark();
+        }
+    }
+
     /// Plays a step.
     pub(super) async fn step(&mut self, number: usize, step: &Step) -> Result {
         if let Some(violation) = self.world.record.violation() {
@@ -130,6 +148,7 @@ impl<'a> Player<'a> {
                 Err(self.wrong(&law, "the world is not as it is without the faults", differs))
             }
             Step::Patch(patch) => {
+                self.mark();
                 self.world
                     .record
                     .say(Who::User, format!("patch spec {}", Value::Object(patch.clone())));
@@ -266,6 +285,7 @@ impl<'a> Player<'a> {
         self.world.fleet.behave();
         self.world.faults.clear();
         self.mend_cuts();
+        self.world.containers.mend_images();
         self.restore_nodes().await;
         self.world.operators.rejoin();
         self.world.operators.start();
@@ -287,9 +307,9 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    /// The longest time without service after the first fault.
+    /// The longest time without service after the first fault or edit.
     pub(super) fn recovery(&self) -> Option<Duration> {
-        self.world.application.outage().filter(|_| self.faulted)
+        self.world.application.outage().filter(|_| self.marked)
     }
 
     pub(super) fn bound_recovery(&self) {

@@ -25,13 +25,43 @@ pub struct Containers {
     fleet: Fleet,
     network: Network,
     running: Arc<Mutex<ByContainer>>,
+    broken: Arc<Mutex<BTreeMap<String, Broken>>>,
+}
+
+/// What is wrong with an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// It cannot be pulled.
+    Pull,
+    /// Its containers end as soon as they are started.
+    Crash,
 }
 
 impl Containers {
     /// With agents of that fleet, reached through that network.
     #[must_use]
     pub fn new(fleet: &Fleet, network: &Network) -> Self {
-        Self { fleet: fleet.clone(), network: network.clone(), running: Arc::default() }
+        Self {
+            fleet: fleet.clone(),
+            network: network.clone(),
+            running: Arc::default(),
+            broken: Arc::default(),
+        }
+    }
+
+    /// Something is wrong with an image from now on.
+    pub fn break_image(&self, image: &str, broken: Broken) {
+        let mut all = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(image.to_owned(), broken);
+    }
+
+    /// All images can be used again.
+    pub fn mend_images(&self) {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn broken(&self, image: &str) -> Option<Broken> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get(image).copied()
     }
 
     fn find(&self, at: &ContainerRef) -> Option<Arc<Running>> {
@@ -95,16 +125,24 @@ impl Drop for Stay {
 
 impl ContainerRuntime for Containers {
     fn run(&self, start: ContainerStart) -> BoxFuture<'static, i32> {
-        if start.container == TT {
+        let crashes = image(&start).is_some_and(|image| self.broken(image) == Some(Broken::Crash));
+        if start.container == TT && !crashes {
             return self.clone().timesten(start).boxed();
         }
         async move {
+            if crashes {
+                return 1;
+            }
             if !start.init {
                 start.stop.requested().await;
             }
             0
         }
         .boxed()
+    }
+
+    fn pull(&self, image: &str, _node: &str) -> Option<String> {
+        (self.broken(image) == Some(Broken::Pull)).then(|| "not found".to_owned())
     }
 
     fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<String>> {
@@ -156,11 +194,15 @@ fn plain(files: &BTreeMap<String, Bytes>) -> BTreeMap<String, Vec<u8>> {
     files.iter().map(|(name, bytes)| (name.clone(), bytes.to_vec())).collect()
 }
 
+/// The image of a container that is started.
+fn image(start: &ContainerStart) -> Option<&str> {
+    let containers = &start.pod.spec.as_ref()?.containers;
+    containers.iter().find(|container| container.name == start.container)?.image.as_deref()
+}
+
 /// The release that the image's tag names.
 fn release(start: &ContainerStart) -> Option<String> {
-    let spec = start.pod.spec.as_ref()?;
-    let container = spec.containers.iter().find(|container| container.name == start.container)?;
-    let tag = container.image.as_deref()?.rsplit_once(':')?.1;
+    let tag = image(start)?.rsplit_once(':')?.1;
     let dotted = tag.split('.').all(|part| part.parse::<u32>().is_ok());
     (dotted && tag.contains('.')).then(|| tag.to_owned())
 }
