@@ -45,23 +45,39 @@ catalog() {
 }
 
 # A new user's first minute: the fake cluster in real time, until the sample is Normal.
-up() { "$programs/ttlab" up --once --port 0 --speed 20 --kubeconfig target/ci/kubeconfig; }
+up() { "$programs/ttlab" up --once --port 0 --speed 20 --write-kubeconfig target/ci/kubeconfig; }
+
+# serve ARGUMENTS...: the API server alone, without nodes, in a process that ends with the section.
+# Sets `url` when it listens.
+serve() {
+    local server said
+    coproc { exec "$programs/ttlab" serve --port 0 --no-kubelet "$@"; }
+    server=$COPROC_PID
+    # shellcheck disable=SC2064 # the process of now
+    trap "kill $server" EXIT
+    # The first line comes when it listens: "serving on URL; ...".
+    read -r said <&"${COPROC[0]}"
+    url=${said#serving on }
+    url=${url%%;*}
+}
 
 # Every recorded exchange once more, over HTTP between two processes.
 conform() {
-    local token=conform port=18099 server
-    "$programs/ttlab" serve --port "$port" --token "$token" --no-kubelet &
-    server=$!
-    # shellcheck disable=SC2064 # the process of now
-    trap "kill $server" EXIT
-    for _ in $(seq 50); do
-        curl -fsS "http://127.0.0.1:$port/readyz" >/dev/null 2>&1 && break
-        sleep 0.1
-    done
-    "$programs/ttlab" conform --server "http://127.0.0.1:$port" --token "$token" --jobs 32
+    local url
+    serve --token conform
+    "$programs/ttlab" conform --server "$url" --token conform --jobs 32
 }
 
-all=(sources fmt clippy doc build tests crd catalog up conform)
+# The operator, agents and nodes on an API server in another process, in real time: a pair comes up
+# and fails over.
+elsewhere() {
+    local url
+    serve --tls --token elsewhere --kubeconfig target/ci/elsewhere.kubeconfig
+    "$programs/ttlab" run --quick --kubeconfig target/ci/elsewhere.kubeconfig \
+        scenarios/catalog/failover/active-container-killed.yaml
+}
+
+all=(sources fmt clippy doc build tests crd catalog up conform elsewhere)
 chosen=("$@")
 [ $# -gt 0 ] || chosen=("${all[@]}")
 for section in "${chosen[@]}"; do

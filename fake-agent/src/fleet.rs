@@ -185,6 +185,15 @@ impl Fleet {
             .with(|world| world.database(host).is_some_and(|copy| copy.history.holds(commit)))
     }
 
+    /// The copy of `host` holds everything that the copy of `other` holds.
+    #[must_use]
+    pub fn complete(&self, host: &str, other: &str) -> bool {
+        self.shared.with(|world| {
+            let both = world.database(host).zip(world.database(other));
+            both.is_some_and(|(mine, theirs)| theirs.history.is_prefix_of(&mine.history))
+        })
+    }
+
     /// The copy on this volume holds this commit, whether a container runs or not.
     #[must_use]
     pub fn volume_holds(&self, volume: &str, commit: CommitId) -> bool {
@@ -230,6 +239,7 @@ fn view(world: &World, host: &str) -> Option<View> {
         cache_agent: loaded.is_some_and(|loaded| loaded.cache_agent),
         rep_state: loaded.map(|loaded| loaded.state),
         peer: database.filter(|_| scheme).map(|database| database.peer),
+        subscriber: database.is_some_and(|database| database.subscriber),
         contact: loaded.is_some_and(|loaded| loaded.contact == Contact::Now),
         scheme,
         writable: world.writable(host),

@@ -11,6 +11,7 @@ pub(crate) mod replication;
 pub(crate) mod roles;
 pub(crate) mod scheme;
 pub(crate) mod sql;
+pub(crate) mod subscribers;
 
 /// A failure as TimesTen tells it: native error number and text.
 #[derive(Clone, Debug, PartialEq, Eq)]

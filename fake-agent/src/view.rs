@@ -116,6 +116,8 @@ pub struct CopyReport {
     pub position: u64,
     /// Its replication state, if loaded.
     pub rep_state: Option<RepState>,
+    /// It was copied for a subscriber: it can never become a member of the pair.
+    pub subscriber: bool,
     /// It holds every commit of the copy it is compared with.
     pub complete: bool,
     /// It can be duplicated from now: loaded, ACTIVE, agent running, scheme present.
@@ -145,7 +147,9 @@ pub struct View {
     pub rep_state: Option<RepState>,
     /// Stored state of the peer, if there is a scheme.
     pub peer: Option<PeerState>,
-    /// The two replication agents talk.
+    /// It is a subscriber's copy.
+    pub subscriber: bool,
+    /// The two replication agents talk; of a subscriber, its own and that of whoever feeds it.
     pub contact: bool,
     /// A replication scheme exists.
     pub scheme: bool,

@@ -34,6 +34,8 @@ pub(crate) enum Due {
     Acknowledge { host: String, stream: u64, lsn: u64 },
     /// The standby has worked off its backlog.
     CaughtUp { host: String, stream: u64 },
+    /// Log reaches a subscriber.
+    Fed { host: String, feed: u64 },
     /// The log is written to disk.
     Flush { host: String, generation: u64 },
     /// The log of a failed peer is given up.
@@ -112,6 +114,7 @@ impl World {
             Due::Arrive { host, stream, lsn } => self.arrive(&host, stream, lsn),
             Due::Acknowledge { host, stream, lsn } => self.acknowledge(&host, stream, lsn),
             Due::CaughtUp { host, stream } => self.caught_up(&host, stream),
+            Due::Fed { host, feed } => self.fed(&host, feed),
             Due::Flush { host, generation } => self.flush(&host, generation),
             Due::DropLog { host, generation } => self.drop_log(&host, generation),
             Due::Exit { host, generation, code } => {
@@ -125,6 +128,7 @@ impl World {
     /// After any change: replication notices, and changes are told.
     fn reconcile(&mut self) {
         self.replicate();
+        self.feed();
         self.check_tasks();
         self.tell_changes();
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::json;
 use crate::registry::{Family, Resource, Subresource, group_version};
-use crate::schema::{Schema, Shape, defaulting, pruning};
+use crate::schema::{Reference, Schema, Shape, defaulting, pruning};
 use crate::state::State;
 use crate::store::{GroupResource, Key};
 
@@ -135,7 +135,8 @@ pub(crate) fn resources(definition: &Value) -> Vec<Resource> {
 pub(crate) fn written_schema(state: &State, resource: &Resource) -> Option<Value> {
     let key = Key::new("", &format!("{}.{}", resource.plural, resource.group));
     let definition = state.store.get(&identity(), &key)?;
-    let versions = json::list(&definition.value, &["spec", "versions"]);
+    let definition = definition.value();
+    let versions = json::list(&definition, &["spec", "versions"]);
     let version =
         versions.iter().find(|version| json::text(version, &["name"]) == resource.version)?;
     json::at(version, &["schema", "openAPIV3Schema"]).cloned()
@@ -218,7 +219,7 @@ fn newest_version(versions: &[Value]) -> Option<&str> {
 fn with_metadata(schema: &Schema) -> Schema {
     let mut root = schema.clone();
     if let Shape::Object { properties, .. } = &mut root.shape {
-        let meta = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta".to_owned();
+        let meta = Reference::new("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta");
         let reference = Schema { shape: Shape::Ref(meta), ..Schema::default() };
         properties.insert("metadata".into(), reference);
         for key in ["apiVersion", "kind"] {

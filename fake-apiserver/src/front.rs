@@ -63,6 +63,10 @@ impl Front {
         match verbs::handle(&server, &mut request).await {
             Answer::Reply(reply) if yaml => whole(reply.into_yaml()),
             Answer::Reply(reply) => whole(reply),
+            Answer::Follow(log) => {
+                let frames = log.stream(server).map(|bytes| Ok(Frame::data(bytes)));
+                response(200, "text/plain", StreamBody::new(frames).boxed_unsync(), &[])
+            }
             Answer::Watch(watch) => {
                 let frames =
                     watch.stream(server).map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)));

@@ -128,7 +128,26 @@ pub struct Change {
 #[derive(Debug)]
 pub struct Changes(mpsc::UnboundedReceiver<Change>);
 
+/// Tells changes that are not of a server in this process: see [`Changes::channel`].
+#[derive(Debug, Clone)]
+pub struct ChangeSender(mpsc::UnboundedSender<Change>);
+
+impl ChangeSender {
+    /// Tells a change; whether somebody still listens.
+    #[must_use]
+    pub fn send(&self, change: Change) -> bool {
+        self.0.send(change).is_ok()
+    }
+}
+
 impl Changes {
+    /// Changes that somebody tells who hears of them, such as those of another server.
+    #[must_use]
+    pub fn channel() -> (ChangeSender, Self) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (ChangeSender(sender), Self(receiver))
+    }
+
     /// Waits for the next change; `None` when the server is gone.
     pub async fn next(&mut self) -> Option<Change> {
         self.0.recv().await
@@ -237,7 +256,7 @@ impl ApiServer {
         serve::serve(self.front(), listener, Some(tls.clone())).await
     }
 
-    /// Every committed change after a revision, in order. The oldest are forgotten after 200,000 changes.
+    /// Every committed change after a revision, in order. The oldest are forgotten after 20,000 changes.
     #[must_use]
     pub fn history(&self, since: u64) -> Vec<Change> {
         self.lock().store.since(since).map(|record| record.change()).collect()

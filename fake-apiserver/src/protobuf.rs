@@ -12,10 +12,13 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::refusal::Refusal;
 use crate::schema::builtin;
 
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 const ENVELOPE: &[u8] = b"k8s\0";
+/// How many bytes of a body that cannot be read are shown.
+const SHOWN: usize = 30;
 
 /// What a field holds.
 #[derive(Debug)]
@@ -122,6 +125,55 @@ pub(crate) fn decode(body: &[u8]) -> Option<Value> {
     object.insert("apiVersion".into(), api_version.into());
     object.insert("kind".into(), kind.into());
     Some(Value::Object(object))
+}
+
+/// Why a body is no object of the kind that is wanted, in the words of the real server.
+pub(crate) fn refusal(body: &[u8], wanted: &str) -> Refusal {
+    let Some(envelope) = body.strip_prefix(ENVELOPE) else {
+        let why = "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]";
+        return unrecognized(body, wanted, why);
+    };
+    let types = parts(envelope).and_then(|all| {
+        all.into_iter().find_map(|part| match part {
+            (1, Wire::Bytes(types)) => Some(types),
+            _ => None,
+        })
+    });
+    let text = |number: u64| {
+        let found = parts(types?)?.into_iter().find(|(known, _)| *known == number)?;
+        if let (_, Wire::Bytes(bytes)) = found { string(bytes) } else { None }
+    };
+    let (version, kind) = (text(1).unwrap_or_default(), text(2).unwrap_or_default());
+    if kind.is_empty() {
+        return unrecognized(body, wanted, "unexpected EOF");
+    }
+    let why = if MESSAGES.contains_key(&format!("{version}.{kind}")) {
+        "unexpected EOF".to_owned()
+    } else {
+        let scheme = "pkg/api/legacyscheme/scheme.go:30";
+        format!("no kind {kind:?} is registered for version {version:?} in scheme {scheme:?}")
+    };
+    let short = version.rsplit('/').next().unwrap_or_default();
+    Refusal::bad_request(format!(
+        "{kind} in version {short:?} cannot be handled as a {wanted}: {why}"
+    ))
+}
+
+/// It is not even known what it is.
+fn unrecognized(body: &[u8], wanted: &str, why: &str) -> Refusal {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let summary = match body {
+        [] => "<empty>".to_owned(),
+        [b'{', ..] if body.len() > SHOWN => {
+            format!("{} ...", String::from_utf8_lossy(body.get(..SHOWN).unwrap_or_default()))
+        }
+        [b'{', ..] => String::from_utf8_lossy(body).into_owned(),
+        _ if body.len() > SHOWN => format!("{} ...", hex(body.get(..SHOWN).unwrap_or_default())),
+        _ => hex(body),
+    };
+    Refusal::bad_request(format!(
+        "the object provided is unrecognized (must be of type {wanted}): {why} ({summary})"
+    ))
 }
 
 enum Wire<'a> {

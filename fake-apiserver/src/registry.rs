@@ -3,7 +3,7 @@
 //! Owns the answer to "what is at this group, version and plural". It stores no objects.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use serde_json::Value;
 
@@ -25,7 +25,8 @@ pub(crate) struct Subresource {
 /// Where a resource's type comes from.
 #[derive(Debug, Clone)]
 pub(crate) enum Family {
-    Builtin(&'static Schema),
+    /// The recorded schema, once it was asked for.
+    Builtin(OnceLock<&'static Schema>),
     Custom(Arc<Custom>),
 }
 
@@ -56,7 +57,9 @@ impl Resource {
 
     pub(crate) fn schema(&self) -> &Schema {
         match &self.family {
-            Family::Builtin(schema) => schema,
+            Family::Builtin(schema) => schema.get_or_init(|| {
+                builtin::kind(&self.group, &self.version, &self.kind).unwrap_or(Schema::any())
+            }),
             Family::Custom(custom) => &custom.schema,
         }
     }
@@ -149,7 +152,7 @@ fn read_builtin(group: &str, version: &str, json: &Value) -> Resource {
         categories: words(json, "categories"),
         verbs: words(json, "verbs"),
         subresources: subresources.collect(),
-        family: Family::Builtin(builtin::kind(group, version, kind).unwrap_or(Schema::any())),
+        family: Family::Builtin(OnceLock::new()),
     }
 }
 

@@ -3,21 +3,25 @@
 //! Owns revisions, the log and who is woken by it. It never looks into objects, but for `metadata.resourceVersion`,
 //! which it writes.
 
+mod stored;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
+pub(crate) use self::stored::Stored;
 use crate::{Change, ChangeKind, json};
 
 /// A real server's versions are well beyond 1 when anyone can ask, and the oldest are compacted.
 const FIRST_REVISION: u64 = 1000;
 /// How many changes are kept for watches, lists at a revision, and `history`.
 const RETAINED_CHANGES: usize = 20_000;
+/// How many of the last changes are kept as trees, ready to be read. What is older is text, a tenth as large.
+const KEPT_AS_TREES: usize = 1_000;
 
 /// The identity of a kind in storage; all its versions share it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,25 +40,6 @@ pub(crate) struct Key {
 impl Key {
     pub(crate) fn new(namespace: &str, name: &str) -> Self {
         Self { namespace: namespace.to_owned(), name: name.to_owned() }
-    }
-}
-
-/// One version of an object, with its JSON made at most once.
-#[derive(Debug)]
-pub(crate) struct Stored {
-    pub(crate) value: Arc<Value>,
-    pub(crate) revision: u64,
-    bytes: OnceLock<Bytes>,
-}
-
-impl Stored {
-    fn new(value: Value, revision: u64) -> Arc<Self> {
-        Arc::new(Self { value: Arc::new(value), revision, bytes: OnceLock::new() })
-    }
-
-    /// The object as JSON, in the version it is stored in.
-    pub(crate) fn bytes(&self) -> &Bytes {
-        self.bytes.get_or_init(|| Bytes::from(self.value.to_string()))
     }
 }
 
@@ -82,7 +67,7 @@ impl Record {
             resource: self.resource.resource.clone(),
             namespace: self.key.namespace.clone(),
             name: self.key.name.clone(),
-            object: self.object.value.clone(),
+            object: self.object.value(),
             user_agent: self.user_agent.clone(),
         }
     }
@@ -253,6 +238,9 @@ impl Store {
         self.listeners
             .retain(|listener| !listener.is_closed() && listener.send(record.change()).is_ok());
         self.log.push_back(record.clone());
+        if let Some(old) = self.log.len().checked_sub(KEPT_AS_TREES + 1) {
+            self.log.get(old).inspect(|record| record.object.fold());
+        }
         if let Some(table) = self.tables.get_mut(resource) {
             table.log.push_back(record);
             table.pulse.send_replace(self.revision);
@@ -311,7 +299,12 @@ impl Store {
 /// Drops what is not after a revision, and tells the last that is dropped.
 fn drop_until(log: &mut VecDeque<Arc<Record>>, floor: u64) -> Option<u64> {
     let keep_from = log.partition_point(|record| record.revision <= floor);
-    log.drain(..keep_from).next_back().map(|record| record.revision)
+    let mut last = None;
+    for record in log.drain(..keep_from) {
+        record.object.fold();
+        last = Some(record.revision);
+    }
+    last
 }
 
 fn stamp(value: &mut Value, revision: u64) {

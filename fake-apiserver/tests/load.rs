@@ -44,7 +44,7 @@ const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 #[case::nothing("application/json", "", 400)]
 #[case::not_an_object("application/json", "[]", 400)]
 #[case::no_text("application/json", "\u{0}\u{1}", 400)]
-#[case::no_protobuf("application/vnd.kubernetes.protobuf", "k8s\u{0}\u{ff}\u{ff}", 415)]
+#[case::no_protobuf("application/vnd.kubernetes.protobuf", "k8s\u{0}\u{ff}\u{ff}", 400)]
 #[case::unknown_media("text/plain", "{}", 415)]
 #[tokio::test]
 async fn a_broken_body_is_refused(

@@ -56,6 +56,32 @@ async fn a_stale_update_is_refused() {
     assert_eq!(maps.get("a").await.unwrap().data, next.data);
 }
 
+#[tokio::test]
+#[rstest]
+#[case::no_protobuf(
+    b"{}",
+    "the object provided is unrecognized (must be of type Pod): provided data does not appear to be a protobuf message, expected prefix [107 56 115 0] ({})"
+)]
+#[case::unknown_kind(
+    b"k8s\0\x0a\x07\x0a\x02v1\x12\x01X\x12\0",
+    "X in version \"v1\" cannot be handled as a Pod: no kind \"X\" is registered for version \"v1\" in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+)]
+#[case::cut_short(
+    b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x02\x0a\x09",
+    "Pod in version \"v1\" cannot be handled as a Pod: unexpected EOF"
+)]
+async fn protobuf_that_cannot_be_read_is_refused(#[case] body: &[u8], #[case] message: &str) {
+    let request = http::Request::post("/api/v1/namespaces/default/pods")
+        .header("content-type", "application/vnd.kubernetes.protobuf")
+        .body(body.to_vec())
+        .unwrap();
+    let error = server().client().request_text(request).await.unwrap_err();
+    assert!(
+        matches!(&error, kube::Error::Api(s) if s.code == 400 && s.message == message),
+        "{error}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_update_that_changes_nothing_writes_nothing() {
     let server = server();

@@ -63,9 +63,13 @@ impl Operator {
         let members = &sight.seen.members;
         let mut trouble = self.write(sight, &plan.writes).await;
         let labelled = self.label(sight, plan).await;
-        let deleted = match plan.delete {
-            Some(ordinal) => self.delete(sight, &members[ordinal]).await,
-            None => None,
+        let deleted = match (plan.delete, plan.replace) {
+            (Some(ordinal), _) => self.delete(sight, &members[ordinal], None).await,
+            (None, Some(ordinal)) => {
+                let image = plan.standing.upgrades.target();
+                self.delete(sight, &members[ordinal], image).await
+            }
+            (None, None) => None,
         };
         trouble = deleted.or(labelled).or(trouble);
         self.remember(sight, trouble);
@@ -86,7 +90,34 @@ impl Operator {
             let urgent = plan.ask[ordinal];
             rest = rest.min(self.watch(sight, &members[ordinal], task, urgent, plan.interval));
         }
+        rest = rest.min(self.attend(sight, plan).await);
         if recorded { Ok(Acted::Again) } else { Ok(Acted::Rest(rest.max(SHORTEST_REST))) }
+    }
+
+    /// Carries out what is planned for the subscribers. No trouble with one of them is the pair's
+    /// (I9). Says when the next of them is due to be asked.
+    async fn attend(self: &Arc<Self>, sight: &Sight, plan: &Plan) -> Duration {
+        let members = &sight.seen.members;
+        let host = |ordinal: Ordinal| Some(sight.host(&members[ordinal].name));
+        let mut rest = plan.interval;
+        for (subscriber, planned) in sight.seen.subscribers.iter().zip(&plan.subscribers) {
+            let member = &subscriber.member;
+            if let Some(order) = &planned.give {
+                let roles = Roles {
+                    active: host(plan.standing.active),
+                    // A subscriber is copied from whom it is told is the standby.
+                    standby: host(plan.feeds.unwrap_or(plan.standing.standby())),
+                    subscriber: true,
+                };
+                let all = [member, &members.zero, &members.one];
+                if let Err(error) = self.give(sight, member, order, roles, &all).await {
+                    tracing::warn!(object = %sight.key, pod = member.name, %error, "not given");
+                }
+            }
+            let task = planned.standing.task.as_ref().and_then(|t| TaskId::from_status(&t.id));
+            rest = rest.min(self.watch(sight, member, task, false, plan.interval));
+        }
+        rest
     }
 
     /// Carries out a plan for databases without replication.
@@ -204,11 +235,17 @@ impl Operator {
         None
     }
 
-    /// Deletes a pod, as a fence.
-    async fn delete(&self, sight: &Sight, member: &Member) -> Option<String> {
+    /// Deletes a pod: as a fence, or so that it is made anew with an image.
+    async fn delete(&self, sight: &Sight, member: &Member, image: Option<&str>) -> Option<String> {
         let (uid, members) = (&member.pod()?.incarnation.uid, &sight.seen.members);
         let deleted = match self.confirmed(sight, &[&members.zero, &members.one]).await {
-            Ok(true) => self.cluster.delete_pod(&sight.namespace, &member.name, uid).await,
+            Ok(true) => {
+                let deleted = self.cluster.delete_pod(&sight.namespace, &member.name, uid).await;
+                if let (Ok(()), Some(image)) = (&deleted, image) {
+                    self.tell(sight, &report::replaced(&member.name, image));
+                }
+                deleted
+            }
             Ok(false) => Ok(()),
             Err(error) => Err(error),
         };

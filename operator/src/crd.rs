@@ -66,6 +66,7 @@ fn columns() -> Vec<CustomResourceColumnDefinition> {
         column("State", ".status.highLevelState", "string", 0),
         column("Active", ".status.activePods", "string", 0),
         column("Age", ".metadata.creationTimestamp", "date", 0),
+        column("Subscribers", ".status.subscriber.state", "string", 1),
         column("Because", because, "string", 1),
     ]
 }

@@ -13,14 +13,18 @@ pub mod reason;
 mod recovery;
 pub mod replicas;
 pub mod routing;
+pub mod subscribers;
 pub mod switchover;
+mod takeover;
 pub mod transition;
+pub mod upgrade;
 
 use std::time::Duration;
 
 pub use self::orders::{Order, Orders};
 pub use self::reason::Reason;
 pub use self::routing::Label;
+pub use self::subscribers::SubscriberPlan;
 
 use self::health::{Health, Patience};
 use self::human::Cause;
@@ -52,10 +56,16 @@ pub struct Plan {
     pub labels: Vec<Label>,
     /// The pod to delete, as a fence.
     pub delete: Option<Ordinal>,
+    /// The pod to delete, so that it is made anew with another image.
+    pub replace: Option<Ordinal>,
     /// At most one order a pod.
     pub give: Both<Option<Order>>,
     /// Agents to be asked at once.
     pub ask: Both<bool>,
+    /// The subscribers, in the order of the observation.
+    pub subscribers: Vec<SubscriberPlan>,
+    /// The member that subscribers are copied from.
+    pub feeds: Option<Ordinal>,
     /// How old an agent's answer may get before it is asked again.
     pub interval: Duration,
     /// Why, always.
@@ -72,7 +82,9 @@ pub fn decide(seen: &Observation) -> Plan {
         Ok(desired) => desired,
         Err(problem) => return Plan::idle(seen, Reason::BadSpec(problem.clone())),
     };
-    manage(seen, desired)
+    let mut plan = manage(seen, desired);
+    subscribers::attend(seen, desired, &mut plan);
+    plan
 }
 
 fn manage(seen: &Observation, desired: &Desired) -> Plan {
@@ -100,12 +112,14 @@ fn manage(seen: &Observation, desired: &Desired) -> Plan {
     // The roles may have changed: how a member is depends on its role.
     let health = judge(&seen, desired, standing.active);
     remember(&mut standing, &seen, &health);
+    upgrade::advance(&mut standing, &seen, desired, &health);
     let mut orders =
         orders::given(&orders::Field { seen: &seen, now: &standing, desired, health: &health });
     intend(&mut standing, &seen, &mut orders);
     let labels = routing::labels(&seen, &standing, &health);
     let ready = Both::each(|member| routing::ready(&seen, &standing, &health, member));
     mark(&seen, &standing, ready, &mut orders);
+    let replace = upgrade::replaced(&standing, &seen, &health, desired);
     watch_failover(&mut standing, &seen, &step);
     Plan {
         interval: interval(&standing, &health, desired),
@@ -113,9 +127,12 @@ fn manage(seen: &Observation, desired: &Desired) -> Plan {
         ready,
         writes: seen.owned.drift.clone(),
         labels,
+        replace,
         delete: orders.delete,
         give: orders.give,
         ask: orders.ask,
+        subscribers: Vec::new(),
+        feeds: None,
         because: because(&standing, orders.because, step.because),
         standing,
     }
@@ -131,8 +148,11 @@ impl Plan {
             writes: Vec::new(),
             labels: Vec::new(),
             delete: None,
+            replace: None,
             give: Both::default(),
             ask: Both::default(),
+            subscribers: seen.subscribers.iter().map(SubscriberPlan::idle).collect(),
+            feeds: None,
             interval: Duration::from_secs(60),
             because,
         }
@@ -144,8 +164,10 @@ impl Plan {
         self.writes.is_empty()
             && self.labels.is_empty()
             && self.delete.is_none()
+            && self.replace.is_none()
             && self.give == Both::default()
             && self.ask == Both::default()
+            && self.subscribers.iter().all(|subscriber| subscriber.give.is_none())
     }
 }
 

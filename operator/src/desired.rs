@@ -7,6 +7,7 @@ mod pod_template;
 mod policy;
 mod quantity;
 mod replication;
+mod subscribers;
 mod timeouts;
 mod topology;
 
@@ -19,8 +20,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use names::{ObjectNames, Owner};
-pub use policy::{BothDownBehavior, DatabaseLost, FencingPolicy, TrappedData};
+pub use policy::{BothDownBehavior, DatabaseLost, FencingPolicy, ImageUpgrades, TrappedData};
 pub use quantity::Bytes;
+pub use subscribers::Subscribers;
 pub use timeouts::Timeouts;
 pub use topology::{Replaced, Topology};
 
@@ -70,6 +72,8 @@ pub struct Desired {
     pub owner: Owner,
     /// How the databases belong together.
     pub topology: Topology,
+    /// Read-only copies that the pair feeds.
+    pub subscribers: Option<Subscribers>,
     /// The TimesTen image.
     pub image: String,
     /// When it is pulled.
@@ -114,6 +118,10 @@ pub struct Desired {
     pub both_down_behavior: BothDownBehavior,
     /// What happens when a pod without replication has lost its database.
     pub database_lost: DatabaseLost,
+    /// Who replaces the pods of a pair when the image changes.
+    pub image_upgrades: ImageUpgrades,
+    /// The switch `resetUpgradeState`.
+    pub reset_upgrade_state: String,
     /// The switch `stopManaging`.
     pub stop_managing: String,
     /// The switch `reexamine`.
@@ -197,6 +205,7 @@ impl Desired {
         Ok(Self {
             rep_create_statement: replication::statement(&owner, tt, rep_port),
             unsupported: unsupported(tt),
+            subscribers: Subscribers::of(tt, &owner, topology)?,
             topology,
             image: image(tt)?,
             image_pull_policy: word(&tt.image_pull_policy, "IfNotPresent"),
@@ -232,6 +241,8 @@ impl Desired {
             trapped_data: policy::trapped(tt)?,
             both_down_behavior: policy::both_down(tt)?,
             database_lost: policy::database_lost(tt)?,
+            image_upgrades: policy::image_upgrades(tt)?,
+            reset_upgrade_state: tt.reset_upgrade_state.clone().unwrap_or_default(),
             stop_managing: tt.stop_managing.clone().unwrap_or_default(),
             reexamine: tt.reexamine.clone().unwrap_or_default(),
             switchover: tt.switchover.clone().unwrap_or_default(),

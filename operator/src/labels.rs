@@ -13,6 +13,10 @@ pub const APP: &str = "app";
 pub const OBJECT: &str = "database.oracle.com";
 /// The role of a pod: the Service that selects the active selects by it.
 pub const ROLE: &str = "timesten.oracle.com/role";
+/// Sets the pods of subscribers apart from those of the pair.
+pub const SUBSCRIBER: &str = "timesten.oracle.com/subscriber";
+/// Label in which Kubernetes says of which template a pod was made.
+pub const REVISION: &str = "controller-revision-hash";
 /// Annotation of pods: the UID of the object that they belong to.
 pub const OWNER_UID: &str = "TTC";
 /// Annotation that kubectl keeps on the object: it means nothing on what is made of it.
@@ -44,8 +48,15 @@ pub fn selector(owner: &Owner) -> BTreeMap<String, String> {
 pub fn all(owner: &Owner) -> BTreeMap<String, String> {
     let mut labels = owner.labels.clone();
     labels.remove(ROLE);
+    labels.remove(SUBSCRIBER);
     labels.extend(selector(owner));
     labels
+}
+
+/// What selects the pods of subscribers, beside what they have in common with all pods.
+#[must_use]
+pub fn subscriber() -> (String, String) {
+    (SUBSCRIBER.to_owned(), "true".to_owned())
 }
 
 /// The annotations of stateful sets and pods: the object's own, and its UID.

@@ -18,7 +18,7 @@ use crate::direct::Reads;
 use crate::objects::{Versions, Wanted, Write};
 use crate::since::Since;
 use crate::standing::replicas::ReplicaState;
-use crate::standing::{Intent, Standing, State};
+use crate::standing::{Intent, PodIntent, Standing, State};
 use crate::writes::Writes;
 
 use self::link::Link;
@@ -60,13 +60,20 @@ pub struct Pod {
     pub reads: Reads,
     /// The state that the status says it is in, if it has one of its own.
     pub state: Since<Option<ReplicaState>>,
+    /// The irreversible act that the status says is about to be done in it.
+    pub intent: Since<Option<PodIntent>>,
+    /// The task that the status says is under way in it.
+    pub task: Since<Option<String>>,
+    /// How many copies it took, and whether one is under way.
+    pub copies: Since<(u32, bool)>,
 }
 
 /// The owned objects, compared with the spec.
 #[derive(Debug)]
 pub struct Compared {
-    /// The generation of the spec and the versions of the objects that this holds for.
-    pub of: (i64, Versions),
+    /// The generation of the spec, the versions of the objects, and the image of pods that this holds
+    /// for.
+    pub of: (i64, Versions, Option<String>),
     /// The objects as the spec wants them.
     pub wanted: Wanted,
     /// What differed.
@@ -100,6 +107,9 @@ impl Memory {
             link: Link::new(now),
             reads: Reads::default(),
             state: Since::new(None, now),
+            intent: Since::new(None, now),
+            task: Since::new(None, now),
+            copies: Since::new((0, false), now),
         })
     }
 

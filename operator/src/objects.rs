@@ -26,7 +26,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 pub use drift::{Write, drift, taken, whose};
 pub use unapplied::{Unapplied, unapplied};
 
-use crate::desired::{Desired, Topology};
+use crate::desired::{Desired, ImageUpgrades, Topology};
 use crate::labels;
 
 /// What the builders need beside the spec.
@@ -35,6 +35,8 @@ pub struct Parts {
     /// The entries of the agents' Secret. The Oracle wallet that Oracle's own agent reads is to
     /// be one more entry, `cwallet.sso`.
     pub secret: BTreeMap<String, Vec<u8>>,
+    /// The image that upgrades have come to, of pods that the operator replaces.
+    pub image: Option<String>,
 }
 
 /// The objects as they should be.
@@ -48,10 +50,12 @@ pub struct Wanted {
     pub active_service: Option<Service>,
     /// The StatefulSet.
     pub stateful_set: StatefulSet,
+    /// The StatefulSet of the subscribers.
+    pub subscribers: Option<StatefulSet>,
     /// The PodDisruptionBudget.
     pub disruption_budget: PodDisruptionBudget,
-    /// The images of pods that exist are changed by upgrades of the operator, not by edits.
-    pub upgraded: bool,
+    /// Nobody has said yet which image pods that exist are to have: it stays as it is.
+    pub keeps_images: bool,
 }
 
 // There is a Secret among them.
@@ -72,12 +76,14 @@ pub struct Live {
     pub active_service: Option<Arc<Service>>,
     /// The StatefulSet.
     pub stateful_set: Option<Arc<StatefulSet>>,
+    /// The StatefulSet of the subscribers.
+    pub subscribers: Option<Arc<StatefulSet>>,
     /// The PodDisruptionBudget.
     pub disruption_budget: Option<Arc<PodDisruptionBudget>>,
 }
 
 /// The versions of objects; none where there is no object.
-pub type Versions = [Option<String>; 5];
+pub type Versions = [Option<String>; 6];
 
 impl Live {
     /// The versions of all of them.
@@ -91,6 +97,7 @@ impl Live {
             version(self.headless_service.as_ref()),
             version(self.active_service.as_ref()),
             version(self.stateful_set.as_ref()),
+            version(self.subscribers.as_ref()),
             version(self.disruption_budget.as_ref()),
         ]
     }
@@ -99,14 +106,26 @@ impl Live {
 /// The objects that the spec asks for.
 #[must_use]
 pub fn wanted(desired: &Desired, parts: &Parts) -> Wanted {
+    let upgraded = desired.topology == Topology::ActiveStandbyPair
+        && desired.image_upgrades == ImageUpgrades::Automatic;
+    let image = parts.image.clone().filter(|_| upgraded);
+    let keeps_images = upgraded && image.is_none();
+    let mut of_pods = desired.clone();
+    if let Some(image) = image {
+        of_pods.image = image;
+    }
     Wanted {
         secret: secret::build(desired, parts),
         headless_service: headless_service::build(desired),
         active_service: (desired.topology == Topology::ActiveStandbyPair)
             .then(|| active_service::build(desired)),
-        stateful_set: edit::number(stateful_set::build(desired)),
+        stateful_set: edit::number(stateful_set::build(&of_pods)),
+        subscribers: of_pods
+            .subscribers
+            .as_ref()
+            .map(|subscribers| edit::number(stateful_set::subscribers(&of_pods, subscribers))),
         disruption_budget: disruption_budget::build(desired),
-        upgraded: desired.topology == Topology::ActiveStandbyPair,
+        keeps_images,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::agent::{Facts, Verb};
 use crate::desired::{Desired, SpecProblem};
 use crate::objects::{Unapplied, Write};
 use crate::pair::Both;
-use crate::standing::{Incarnation, Standing, replicas};
+use crate::standing::{Incarnation, Standing, replicas, subscribers};
 use crate::writes::Trouble;
 
 /// What one pass sees.
@@ -40,12 +40,31 @@ pub struct Observation {
     pub rebuild_age: Duration,
     /// The two pods and what their agents say.
     pub members: Both<Member>,
+    /// The subscribers, by ordinal, and what their agents say.
+    pub subscribers: Vec<Subscriber>,
     /// The objects that are made of it.
     pub owned: Owned,
     /// Why no agent can be spoken to: the credentials that the pods were started with are gone.
     pub locked_out: Option<String>,
     /// A request id for an asynchronous task that may be started in this pass.
     pub fresh_id: String,
+}
+
+/// A subscriber of the pair.
+#[derive(Clone, Debug)]
+pub struct Subscriber {
+    /// Its pod.
+    pub member: Member,
+    /// The durable memory of it: what `status` says.
+    pub standing: subscribers::Subscriber,
+    /// The replication scheme names it.
+    pub named: bool,
+    /// How long ago this process knows its present intent to have been recorded.
+    pub intent_age: Option<Duration>,
+    /// How long this process has known its present task.
+    pub task_age: Duration,
+    /// How long this process has known the last copy to be begun, or to have ended.
+    pub rest_age: Duration,
 }
 
 /// What one pass sees of an object whose databases do not replicate.
@@ -87,6 +106,8 @@ pub struct Owned {
     pub drift: Vec<Write>,
     /// Why they are not, if something is wrong.
     pub trouble: Option<Trouble>,
+    /// The image in the template of the StatefulSet, once its controller makes pods of it.
+    pub image: Option<String>,
     /// What the spec asks for and no write brings about.
     pub unapplied: Vec<Unapplied>,
 }
@@ -134,8 +155,12 @@ pub struct PodFacts {
     pub tt: TtContainer,
     /// `False` when Kubernetes no longer hears from the pod's node.
     pub node_ready: Option<bool>,
+    /// Its node is cordoned: it takes no pods any more.
+    pub cordoned: bool,
     /// The role label it carries.
     pub role: Option<Role>,
+    /// The image that it was made with.
+    pub image: Option<String>,
     /// Kubernetes' own `Ready` condition.
     pub ready: bool,
     /// `status.phase`.

@@ -2,6 +2,9 @@
 //!
 //! Never: waits for an agent, and fails only when the API server does.
 
+mod pod;
+mod subscribers;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,11 +18,10 @@ use crate::cluster::ClusterError;
 use crate::crd::TimesTenClassic;
 use crate::credentials::Credentials;
 use crate::desired::{Desired, SpecProblem, Topology};
-use crate::labels;
 use crate::memory::{Compared, Memory};
 use crate::objects::{self, Live, Parts};
 use crate::observation::{
-    Lone, Member, Observation, Owned, Pod, PodFacts, Replicas, Role, Silence, TtContainer,
+    Lone, Member, Observation, Owned, Pod, Replicas, Role, Silence, TtContainer,
 };
 use crate::operator::{Key, Operator};
 use crate::pair::Both;
@@ -28,8 +30,9 @@ use crate::sight::{Look, Sight};
 use crate::standing::Incarnation;
 use crate::writes::Trouble;
 
-/// The name of the container that TimesTen runs in.
-const TT: &str = "tt";
+pub use self::pod::pod;
+
+use self::pod::{made_with, told_apart};
 
 impl Operator {
     /// Looks at an object.
@@ -84,13 +87,23 @@ impl Operator {
         guard.note(&standing, now);
         let names = Both::each(|ordinal| format!("{}-{ordinal}", object.name_any()));
         let pods = names.map(|name| self.freshest(&mut guard, &sight.namespace, name, now));
-        let shown: Vec<&v1::Pod> = pods.iter().filter_map(|(_, pod)| pod.as_deref()).collect();
+        let readers = self.pods_of_subscribers(&mut guard, &sight, desired, now);
+        let shown: Vec<&v1::Pod> = pods
+            .iter()
+            .filter_map(|(_, pod)| pod.as_deref())
+            .chain(readers.iter().filter_map(|(_, pod)| pod.as_deref()))
+            .collect();
         let versions = versions(&shown);
         let owned = self.owned_of(&mut guard, &sight, desired, &shown, now);
+        let subscribers = self.subscribers(&mut guard, &sight, &readers, now);
+        let set = find(&self.caches.stateful_sets, &sight.namespace, &object.name_any());
         let members = Both::each(|ordinal| {
             let task = standing.task_of(ordinal);
             let name = names[ordinal].clone();
-            self.member(&mut guard, name, pods[ordinal].as_deref(), &sight.uid, task)
+            let pod = pods[ordinal].as_deref();
+            let mut member = self.member(&mut guard, name, pod, &sight.uid, task);
+            told_apart(&mut member, pod, set.as_deref());
+            member
         });
         let seen = Observation {
             now: self.clock.now(),
@@ -108,6 +121,7 @@ impl Operator {
             rebuild_age: guard.rebuild_age(now),
             standing,
             members,
+            subscribers,
             owned,
             locked_out: guard.locked_out.clone(),
             fresh_id: TaskId::from_random(self.random_bytes()).to_string(),
@@ -248,24 +262,28 @@ impl Operator {
             headless_service: find(&self.caches.services, namespace, &names.headless_service),
             active_service: find(&self.caches.services, namespace, &names.active_service),
             stateful_set: find(&self.caches.stateful_sets, namespace, &names.stateful_set),
+            subscribers: self.set_of_subscribers(desired),
             disruption_budget: find(&self.caches.budgets, namespace, &names.disruption_budget),
         };
         // Building and comparing costs more than all else in a pass: once for each version.
-        let of = (asked.generation, live.versions());
+        let of = (asked.generation, live.versions(), asked.image.clone());
         let compared = match memory.compared.take() {
             Some(compared) if compared.of == of => compared,
             _ => {
-                let parts = Parts { secret: asked.credentials.to_secret_data() };
+                let parts = Parts {
+                    secret: asked.credentials.to_secret_data(),
+                    image: asked.image.clone(),
+                };
                 let wanted = objects::wanted(desired, &parts);
                 Compared { of, drift: objects::drift(&wanted, &live), wanted }
             }
         };
         let wanted = &compared.wanted;
-        let set = live.stateful_set.as_deref();
-        let unapplied = objects::unapplied(desired, wanted, set, pods, asked.scheme);
+        let unapplied = objects::unapplied(desired, wanted, &live, pods, asked.scheme);
         let taken = objects::taken(wanted, &live).map(Trouble::Taken);
         let owned = Owned {
             trouble: taken.or_else(|| memory.writes.wrong(&compared.drift)),
+            image: live.stateful_set.as_deref().and_then(made_with),
             drift: compared.drift.iter().filter(|w| memory.writes.due(w, now)).cloned().collect(),
             unapplied,
         };
@@ -281,6 +299,8 @@ struct Asked<'a> {
     credentials: &'a Credentials,
     /// The statement that the replication scheme was created with.
     scheme: Option<&'a str>,
+    /// The image that upgrades have come to.
+    image: Option<String>,
 }
 
 impl<'a> Asked<'a> {
@@ -291,7 +311,8 @@ impl<'a> Asked<'a> {
     ) -> Option<Self> {
         let (generation, desired) = desired?;
         let scheme = object.status.as_ref().and_then(|s| s.rep_create_statement.as_deref());
-        Some(Self { generation: *generation, desired, credentials: credentials?, scheme })
+        let image = report::standing(object.status.as_ref()).upgrades.target().map(str::to_owned);
+        Some(Self { generation: *generation, desired, credentials: credentials?, scheme, image })
     }
 }
 
@@ -314,52 +335,6 @@ fn newest(memory: &Mutex<Memory>, cached: &Arc<TimesTenClassic>) -> Arc<TimesTen
             Arc::clone(cached)
         }
     }
-}
-
-/// A pod as an observation has it. `owner` is the UID of the object it has to belong to.
-#[must_use]
-pub fn pod(pod: Option<&v1::Pod>, owner: &str, node: Option<&v1::Node>) -> Pod {
-    let Some(pod) = pod else { return Pod::Absent };
-    if pod.annotations().get(labels::OWNER_UID).is_none_or(|uid| uid != owner) {
-        return Pod::Foreign;
-    }
-    let status = pod.status.clone().unwrap_or_default();
-    let tt = status.container_statuses.iter().flatten().find(|container| container.name == TT);
-    let condition = |name: &str| {
-        status.conditions.iter().flatten().find(|c| c.type_ == name).map(|c| c.status.clone())
-    };
-    Pod::Present(PodFacts {
-        incarnation: Incarnation {
-            uid: pod.uid().unwrap_or_default(),
-            restarts: tt.map_or(0, |container| container.restart_count),
-        },
-        terminating: pod.metadata.deletion_timestamp.is_some(),
-        tt: container(tt, status.reason.as_deref()),
-        node_ready: node.map(node_ready),
-        role: pod.labels().get(labels::ROLE).and_then(|word| labels::role(word)),
-        ready: condition("Ready").as_deref() == Some("True"),
-        phase: status.phase.unwrap_or_else(|| "Unknown".into()),
-        ip: status.pod_ip,
-    })
-}
-
-fn container(status: Option<&v1::ContainerStatus>, pod: Option<&str>) -> TtContainer {
-    let state = status.and_then(|status| status.state.as_ref());
-    if state.is_some_and(|state| state.running.is_some()) {
-        return TtContainer::Running;
-    }
-    if let Some(ended) = state.and_then(|state| state.terminated.as_ref()) {
-        let reason = ended.reason.clone().unwrap_or_else(|| format!("exit {}", ended.exit_code));
-        return TtContainer::Ended { reason };
-    }
-    let waiting = state.and_then(|state| state.waiting.as_ref()?.reason.clone());
-    let reason = waiting.or_else(|| pod.map(ToOwned::to_owned));
-    TtContainer::Waiting { reason: reason.unwrap_or_else(|| "Pending".into()) }
-}
-
-fn node_ready(node: &v1::Node) -> bool {
-    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    conditions.filter(|c| c.type_ == "Ready").any(|c| c.status == "True")
 }
 
 /// What a direct read has to confirm of a pod.

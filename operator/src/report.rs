@@ -8,11 +8,14 @@ mod events;
 mod memory;
 mod pods;
 mod replicas;
+mod subscribers;
+mod upgrade;
 mod warnings;
 
-pub use self::events::{Note, between as events, event, order_failed, written};
+pub use self::events::{Note, between as events, event, order_failed, replaced, written};
 pub use self::memory::standing;
 pub use self::replicas::{standing as standing_of_replicas, status as status_of_replicas};
+pub use self::subscribers::standing as standing_of_subscribers;
 
 use jiff::Timestamp;
 
@@ -26,6 +29,8 @@ use crate::pair::Ordinal;
 
 /// The role of a pod without replication.
 const STANDALONE: &str = "Standalone";
+/// The kind and the role of a subscriber.
+const SUBSCRIBER: &str = "Subscriber";
 
 /// What is told of an object of any topology.
 struct About<'a> {
@@ -34,13 +39,23 @@ struct About<'a> {
     refused: Option<&'a SpecProblem>,
     owned: &'a Owned,
     members: Vec<&'a Member>,
+    /// What is said of an image that the pods do not have.
+    upgrade: Option<(&'static str, String)>,
 }
 
 impl<'a> From<&'a Observation> for About<'a> {
     fn from(seen: &'a Observation) -> Self {
-        let Observation { now, generation, refused, owned, members, .. } = seen;
-        let members = members.iter().map(|(_, member)| member).collect();
-        Self { now: *now, generation: *generation, refused: refused.as_ref(), owned, members }
+        let Observation { now, generation, refused, owned, members, subscribers, .. } = seen;
+        let subscribers = subscribers.iter().map(|subscriber| &subscriber.member);
+        let members = members.iter().map(|(_, member)| member).chain(subscribers).collect();
+        Self {
+            now: *now,
+            generation: *generation,
+            refused: refused.as_ref(),
+            owned,
+            members,
+            upgrade: None,
+        }
     }
 }
 
@@ -48,7 +63,14 @@ impl<'a> From<&'a Replicas> for About<'a> {
     fn from(seen: &'a Replicas) -> Self {
         let Replicas { now, generation, refused, owned, pods, .. } = seen;
         let members = pods.iter().map(|pod| &pod.member).collect();
-        Self { now: *now, generation: *generation, refused: refused.as_ref(), owned, members }
+        Self {
+            now: *now,
+            generation: *generation,
+            refused: refused.as_ref(),
+            owned,
+            members,
+            upgrade: None,
+        }
     }
 }
 
@@ -68,6 +90,7 @@ pub fn status(
     after.active_pods = Some(active_pods(seen, plan));
     after.pod_status =
         Ordinal::ALL.into_iter().map(|ordinal| pods::status(before, seen, plan, ordinal)).collect();
+    subscribers::keep(&mut after, before, seen, plan);
     if let Ok(desired) = &seen.desired
         && (after.rep_create_statement.is_none() || may_be_created(seen, plan))
     {

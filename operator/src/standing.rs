@@ -4,11 +4,14 @@
 //! the agents, and goes on; nothing else is remembered across restarts.
 
 pub mod replicas;
+pub mod subscribers;
+pub mod upgrade;
 
 use std::fmt;
 
 use jiff::Timestamp;
 
+use self::upgrade::Upgrades;
 use crate::pair::{Both, Ordinal};
 
 /// The object's high level state; the words are TimesTen's (`status.highLevelState`).
@@ -155,6 +158,8 @@ pub struct Standing {
     pub switched: Option<Ending>,
     /// The last value of `switchover` that was heeded.
     pub switchover_asked: String,
+    /// Upgrades of the image.
+    pub upgrades: Upgrades,
     /// The last failover.
     pub failover: Option<Failover>,
     /// Why a human is needed: a reason in CamelCase and a sentence.
@@ -183,6 +188,7 @@ impl Standing {
             switchover: None,
             switched: None,
             switchover_asked: String::new(),
+            upgrades: Upgrades::default(),
             failover: None,
             manual: None,
         }
@@ -238,6 +244,17 @@ pub struct Intent {
     pub unproven: bool,
     /// Why, for people.
     pub why: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An irreversible act in a pod beside the pair, recorded before it is done (I7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodIntent {
+    /// What.
+    pub act: Irreversible,
+    /// The UID of the pod it was decided for (I13).
+    pub uid: String,
     /// When.
     pub at: Timestamp,
 }
@@ -312,17 +329,23 @@ pub struct Switchover {
 pub enum Occasion {
     /// `switchover` was changed.
     Asked,
+    /// The standby has the new image, and the active is to get it.
+    Upgrade,
+    /// The active's node is to take no pods any more: it is about to be drained.
+    Drain,
 }
 
 impl Occasion {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Asked];
+    pub const ALL: [Self; 3] = [Self::Asked, Self::Upgrade, Self::Drain];
 
     /// The word in the status.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Asked => "Asked",
+            Self::Upgrade => "Upgrade",
+            Self::Drain => "Drain",
         }
     }
 }

@@ -95,6 +95,25 @@ fn facts(db: Db) -> Facts {
     }
 }
 
+fn pod(name: &str, shown: Shown, role: Option<Role>) -> PodFacts {
+    let tt = match shown {
+        Shown::Ended => TtContainer::Ended { reason: "Error".into() },
+        _ => TtContainer::Running,
+    };
+    PodFacts {
+        incarnation: incarnation(name, i32::from(shown == Shown::Restarted)),
+        terminating: shown == Shown::Dying,
+        tt,
+        node_ready: Some(true),
+        cordoned: false,
+        role,
+        ready: false,
+        image: None,
+        phase: "Running".into(),
+        ip: None,
+    }
+}
+
 fn member(name: &str, shown: Shown, role: Option<Role>, since: Duration) -> Member {
     let heard = |facts| Agent::Heard(Heard { facts, asked: SOON, unchanged: since });
     let silent = |how| Agent::Silent { since, how };
@@ -131,23 +150,9 @@ fn member(name: &str, shown: Shown, role: Option<Role>, since: Duration) -> Memb
             ..facts(Db::Loaded)
         }),
     };
-    let tt = match shown {
-        Shown::Ended => TtContainer::Ended { reason: "Error".into() },
-        _ => TtContainer::Running,
-    };
-    let pod = PodFacts {
-        incarnation: incarnation(name, i32::from(shown == Shown::Restarted)),
-        terminating: shown == Shown::Dying,
-        tt,
-        node_ready: Some(true),
-        role,
-        ready: false,
-        phase: "Running".into(),
-        ip: None,
-    };
     Member {
         name: name.into(),
-        pod: if shown == Shown::NoPod { Pod::Absent } else { Pod::Present(pod) },
+        pod: if shown == Shown::NoPod { Pod::Absent } else { Pod::Present(pod(name, shown, role)) },
         agent,
         doing: None,
         failures: Vec::new(),
@@ -230,6 +235,7 @@ impl Facet {
                 },
                 one: member(names[1], self.shown[1], None, self.since),
             },
+            subscribers: Vec::new(),
             owned: Owned::default(),
             locked_out: None,
             fresh_id: "fresh".into(),

@@ -35,8 +35,8 @@ fn sample(text: &str) -> TimesTenClassic {
 }
 
 fn built(object: &TimesTenClassic) -> Wanted {
-    let parts = Parts { secret: [("tls.crt".to_owned(), b"certificate".to_vec())].into() };
-    wanted(&Desired::of(object).unwrap(), &parts)
+    let secret = [("tls.crt".to_owned(), b"certificate".to_vec())].into();
+    wanted(&Desired::of(object).unwrap(), &Parts { secret, image: None })
 }
 
 fn live(wanted: &Wanted) -> Live {
@@ -45,6 +45,7 @@ fn live(wanted: &Wanted) -> Live {
         headless_service: Some(Arc::new(wanted.headless_service.clone())),
         active_service: wanted.active_service.clone().map(Arc::new),
         stateful_set: Some(Arc::new(wanted.stateful_set.clone())),
+        subscribers: wanted.subscribers.clone().map(Arc::new),
         disruption_budget: Some(Arc::new(wanted.disruption_budget.clone())),
     }
 }
@@ -368,7 +369,7 @@ fn volumes_are_not_added_to_pods_that_exist() {
     let before = serde_json::to_value(live.stateful_set.as_deref().unwrap()).unwrap();
     assert_eq!(set.unwrap()["spec"], before["spec"]);
     let desired = Desired::of(&sample(MINIMAL)).unwrap();
-    let told = unapplied(&desired, &wanted, live.stateful_set.as_deref(), &[], None);
+    let told = unapplied(&desired, &wanted, &live, &[], None);
     assert!(told[0].to_string().starts_with("spec.ttspec.logStorageSize:"), "{told:?}");
 }
 

@@ -16,8 +16,8 @@ use timesten_operator::observation::{
     Agent, Doing, Failure, Heard, Lone, Markers, Member, Owned, Pod, PodFacts, Quiet, Replicas,
     Silence, Task, TtContainer,
 };
-use timesten_operator::standing::Incarnation;
-use timesten_operator::standing::replicas::{Creation, Replica, ReplicaState, Standing, State};
+use timesten_operator::standing::replicas::{Replica, ReplicaState, Standing, State};
+use timesten_operator::standing::{Incarnation, Irreversible, PodIntent};
 
 const OBJECT: &str = "
 apiVersion: timesten.oracle.com/v5
@@ -118,8 +118,10 @@ fn member(name: &str, shown: Shown, since: Duration) -> Member {
         terminating: shown == Shown::Dying,
         tt,
         node_ready: Some(true),
+        cordoned: false,
         role: None,
         ready: false,
+        image: None,
         phase: "Running".into(),
         ip: None,
     };
@@ -191,7 +193,7 @@ impl Facet {
         let replica = Replica {
             state: self.pod,
             known: self.known.then(|| incarnation(NAMES[1], 0)),
-            create: self.recorded.then_some(Creation { uid, at }),
+            create: self.recorded.then_some(PodIntent { act: Irreversible::Create, uid, at }),
             manual: manual().filter(|_| self.pod == ReplicaState::ManualInterventionRequired),
         };
         let good = Replica {

@@ -6,7 +6,7 @@ use timesten_operator::decide::human::Cause;
 const RUNBOOK: &str = include_str!("../../docs/runbook.md");
 
 /// Reasons that ask for a human, though the operator goes on by itself.
-const WARNINGS: [&str; 12] = [
+const WARNINGS: [&str; 13] = [
     "StandbyRebuildFailing",
     "TrappedDataKept",
     "WaitingTooLong",
@@ -19,6 +19,7 @@ const WARNINGS: [&str; 12] = [
     "PodsOutdated",
     "CannotBeChanged",
     "NameTaken",
+    "SubscriberCopyFailing",
 ];
 
 #[test]

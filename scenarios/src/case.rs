@@ -16,7 +16,8 @@ pub use actions::{
     Member, Nothing, Refused, Seen, Step, Trigger,
 };
 pub use damage::{
-    Evict, Files, Invalidate, Peer, Rep, Scale, SetClock, SetPeer, SetRepState, Sidecar,
+    BreakImage, Evict, Files, ImageFault, Invalidate, Peer, Rep, Scale, SetClock, SetPeer,
+    SetRepState, Sidecar,
 };
 pub use span::Span;
 

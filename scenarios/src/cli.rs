@@ -3,6 +3,7 @@
 mod bench;
 mod book;
 mod conform;
+mod elsewhere;
 mod junit;
 mod kubeconfig;
 mod report;
@@ -62,7 +63,7 @@ pub(crate) fn main() -> ExitCode {
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     logs.without_time().init();
     let outcome = match Arguments::parse().command {
-        Command::Up(arguments) => up::up(arguments),
+        Command::Up(arguments) => up::up(&arguments),
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Conform(arguments) => conform::conform(&arguments),
         Command::Run(arguments) => run::run(&arguments),

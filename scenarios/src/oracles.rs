@@ -48,12 +48,21 @@ pub enum Sight {
     Ordered {
         /// Which pod.
         pod: String,
+        /// It is a subscriber's.
+        subscriber: bool,
         /// What it is told.
         verb: String,
-        /// The verb and the pod in the object's `status.intent`.
+        /// The verb and the pod in the object's `status.intent`, or in the subscriber's own.
         intent: Option<(String, String)>,
         /// The object's state.
         state: String,
+    },
+    /// What becomes of a subscriber's host.
+    Subscriber(String, Deed),
+    /// A step of the scenario touches something: a subscriber alone, or more.
+    Touched {
+        /// A subscriber alone.
+        subscriber: bool,
     },
     /// The operator said something.
     Event {
@@ -66,6 +75,17 @@ pub enum Sight {
     },
 }
 
+/// What becomes of a subscriber's host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Clients that write are sent there.
+    Routed,
+    /// Its database takes writes.
+    Writable,
+    /// It is told a verb.
+    Told(String),
+}
+
 /// What the oracles know, and the first thing that was wrong.
 #[derive(Clone, Debug, Default)]
 pub struct Oracles {
@@ -73,6 +93,10 @@ pub struct Oracles {
     writable: BTreeSet<String>,
     notes: BTreeMap<(String, String, String), Duration>,
     destructions: BTreeMap<String, Vec<Duration>>,
+    /// The pair is in state Normal.
+    normal: bool,
+    /// Something was touched, and whether it was subscribers alone.
+    touched: Option<bool>,
     /// The first law that was broken.
     pub violation: Option<Violation>,
 }
@@ -87,6 +111,19 @@ pub const DANGEROUS: [&str; 4] = ["createDb", "repStateSetActive", "destroyDb", 
 /// In one pod a database may be destroyed so often within so much time (I5): pauses that double from
 /// two seconds leave room for nine, and a new operator begins with short ones.
 const DESTRUCTIONS: (usize, Duration) = (10, Duration::from_secs(600));
+
+/// What a subscriber may be told.
+const SUBSCRIBERS_VERBS: [&str; 9] = [
+    "startDaemon",
+    "destroyDb",
+    "repDuplicate",
+    "loadDb",
+    "openDb",
+    "startRepAgent",
+    "setReadiness",
+    "clearReadiness",
+    "die",
+];
 
 /// Two equal events within this time are one too many.
 const SAME_NOTE: Duration = Duration::from_millis(100);
@@ -108,8 +145,15 @@ impl Oracles {
                 self.state(at, &word, replicated);
                 self.stop(at, &word, &says, held);
             }
-            Sight::Ordered { pod, verb, intent, state } => {
+            Sight::Ordered { pod, subscriber, verb, intent, state } => {
+                if !subscriber {
+                    self.harmed(at, format!("{pod} is told {verb}"));
+                }
                 self.ordered(at, &pod, &verb, intent.as_ref(), &state);
+            }
+            Sight::Subscriber(host, deed) => self.subscriber(at, &host, &deed),
+            Sight::Touched { subscriber } => {
+                self.touched = Some(subscriber && self.touched.unwrap_or(true));
             }
             Sight::Event { of, reason, note } => self.event(at, of, reason, note),
         }
@@ -131,7 +175,9 @@ impl Oracles {
 
     /// Nothing that holds data is destroyed unless a good source is left.
     fn destroyed(&mut self, at: Duration, copy: &CopyReport, others: &[CopyReport]) {
-        let good = others.iter().any(|other| other.source || other.complete);
+        // What a subscriber holds can never become the active's.
+        let mut members = others.iter().filter(|other| !other.subscriber);
+        let good = members.any(|other| other.source || other.complete);
         if copy.position > 0 && !good {
             let details = others
                 .iter()
@@ -187,7 +233,29 @@ impl Oracles {
         }
     }
 
+    /// A subscriber is read, never written: clients are not sent there, its database takes no
+    /// writes, and it is told nothing that would give it a role.
+    fn subscriber(&mut self, at: Duration, host: &str, deed: &Deed) {
+        let harmless = matches!(deed, Deed::Told(verb) if SUBSCRIBERS_VERBS.contains(&&**verb));
+        if !harmless {
+            let details = vec![format!("{host}: {deed:?}")];
+            self.broken(at, "subscribers-are-read", "a subscriber is made more of", details);
+        }
+    }
+
+    /// The pair does not suffer from the trouble of a subscriber.
+    fn harmed(&mut self, at: Duration, what: String) {
+        if self.normal && self.touched == Some(true) {
+            let message = "only subscribers were touched, and the pair suffers";
+            self.broken(at, "pair-unharmed", message, vec![what]);
+        }
+    }
+
     fn state(&mut self, at: Duration, word: &str, replicated: bool) {
+        if word != State::Normal.word() {
+            self.harmed(at, format!("highLevelState: {word:?}"));
+        }
+        self.normal = word == State::Normal.word();
         let known = if replicated {
             State::parse(word).is_some()
         } else {
@@ -266,151 +334,4 @@ impl Oracles {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Duration = Duration::from_secs(1);
-
-    fn law(sights: Vec<Sight>) -> Option<String> {
-        let mut oracles = Oracles::default();
-        for sight in sights {
-            oracles.see(NOW, sight);
-        }
-        oracles.violation.map(|violation| violation.law)
-    }
-
-    fn copy(position: u64, source: bool) -> CopyReport {
-        CopyReport {
-            volume: "v".into(),
-            host: None,
-            position,
-            rep_state: None,
-            complete: source,
-            source,
-        }
-    }
-
-    #[test]
-    fn two_writable_hosts_that_are_both_routed_break_one_active() {
-        let writable = |host: &str| Sight::Writable(host.into(), true);
-        let routed = |hosts: &[&str]| Sight::Routed(hosts.iter().map(|h| (*h).into()).collect());
-        assert_eq!(law(vec![writable("a"), writable("b"), routed(&["a"])]), None);
-        let both = law(vec![writable("a"), writable("b"), routed(&["a", "b"])]);
-        assert_eq!(both.as_deref(), Some("one-active"));
-        let others = law(vec![writable("a.x"), writable("a.y"), routed(&["a.x", "a.y"])]);
-        assert_eq!(others, None, "each object has its active");
-        let dead = vec![writable("a"), Sight::Writable("a".into(), false), writable("b")];
-        assert_eq!(law([dead, vec![routed(&["a", "b"])]].concat()), None);
-    }
-
-    #[test]
-    fn destroying_the_last_copy_is_noticed() {
-        assert_eq!(law(vec![Sight::Destroyed(copy(9, false), vec![copy(9, true)])]), None);
-        assert_eq!(law(vec![Sight::Destroyed(copy(0, false), vec![])]), None);
-        let last = law(vec![Sight::Destroyed(copy(9, false), vec![copy(3, false)])]);
-        assert_eq!(last.as_deref(), Some("no-destruction-without-source"));
-    }
-
-    #[test]
-    fn destroying_a_database_without_replication_is_noticed() {
-        let told = |verb: &str| law(vec![Sight::Lone("a".into(), verb.into())]);
-        assert_eq!(told("loadDb"), None);
-        assert_eq!(told("destroyDb").as_deref(), Some("no-destruction-without-source"));
-    }
-
-    #[test]
-    fn an_order_that_is_not_on_record_is_noticed() {
-        let order = |verb: &str, intent: Option<(&str, &str)>, state: &str| Sight::Ordered {
-            pod: "a".into(),
-            verb: verb.into(),
-            intent: intent.map(|(verb, pod)| (verb.into(), pod.into())),
-            state: state.into(),
-        };
-        assert_eq!(law(vec![order("destroyDb", Some(("destroyDb", "a")), "StandbyDown")]), None);
-        assert_eq!(law(vec![order("repStateSetActive", None, "ConfiguringActive")]), None);
-        for intent in [None, Some(("destroyDb", "b")), Some(("repDuplicate", "a"))] {
-            let law = law(vec![order("destroyDb", intent, "StandbyDown")]);
-            assert_eq!(law.as_deref(), Some("intent-before-act"), "{intent:?}");
-        }
-    }
-
-    fn state(word: &str, replicated: bool, says: &str, held: bool) -> Sight {
-        Sight::State { word: word.into(), replicated, says: says.into(), held }
-    }
-
-    #[test]
-    fn destroying_over_and_over_is_noticed() {
-        let spread = |pause: u64| {
-            let mut oracles = Oracles::default();
-            for time in 0..20 {
-                let (pod, verb) = ("a".to_owned(), "destroyDb".to_owned());
-                let intent = Some((verb.clone(), pod.clone()));
-                let sight = Sight::Ordered { pod, verb, intent, state: "StandbyDown".into() };
-                oracles.see(Duration::from_secs(time * pause), sight);
-            }
-            oracles.violation.map(|violation| violation.law)
-        };
-        assert_eq!(spread(60), None);
-        assert_eq!(spread(5).as_deref(), Some("bounded-rebuilds"));
-    }
-
-    #[test]
-    fn a_stop_without_a_way_on_is_noticed() {
-        let stop = |says| law(vec![state("ManualInterventionRequired", true, says, true)]);
-        assert_eq!(stop("both failed. Next: kubectl patch ttc sample ... reexamine"), None);
-        assert_eq!(stop("both failed").as_deref(), Some("explained-stop"));
-        let failed = |held| law(vec![state("Failed", true, "", held)]);
-        assert_eq!(failed(false), None);
-        assert_eq!(failed(true).as_deref(), Some("no-failed-with-data"));
-    }
-
-    #[test]
-    fn an_empty_state_is_noticed() {
-        assert_eq!(law(vec![state("Normal", true, "", false)]), None);
-        assert_eq!(law(vec![state("AllReplicasReady", false, "", false)]), None);
-        let unknown = [("", true), ("", false), ("AllReplicasReady", true), ("ActiveDown", false)];
-        for (word, replicated) in unknown {
-            let sight = state(word, replicated, "", false);
-            assert_eq!(law(vec![sight]).as_deref(), Some("known-state"));
-        }
-    }
-
-    #[test]
-    fn clients_that_are_turned_away_for_long_are_noticed() {
-        let judge = |seconds| {
-            let mut oracles = Oracles::default();
-            oracles.turned_away(NOW, "a", Duration::from_secs(seconds));
-            oracles.violation.map(|violation| violation.law)
-        };
-        assert_eq!(judge(59), None);
-        assert_eq!(judge(61).as_deref(), Some("ready-means-serving"));
-    }
-
-    #[test]
-    fn an_event_that_is_said_twice_is_noticed() {
-        let event = |of: &str| Sight::Event {
-            of: of.into(),
-            reason: "Info".into(),
-            note: "Agent Up".into(),
-        };
-        assert_eq!(law(vec![event("one"), event("other")]), None);
-        assert_eq!(law(vec![event("one"), event("one")]).as_deref(), Some("one-event-a-change"));
-    }
-
-    #[test]
-    fn lost_commits_are_judged_by_what_was_promised() {
-        let ack = |lsn, service| Ack { id: fake_agent::CommitId { lineage: 1, lsn }, service };
-        let judge = |acks: &[Ack], lost: &[Ack], failovers| {
-            let mut oracles = Oracles::default();
-            oracles.acknowledged(NOW, acks, lost, failovers);
-            oracles.violation.map(|violation| violation.message)
-        };
-        let local = [ack(1, Service::Local), ack(2, Service::Local)];
-        assert_eq!(judge(&local, &[], 0), None);
-        assert_eq!(judge(&local, &local[1..], 1), None, "a tail may be lost");
-        assert!(judge(&local, &local[1..], 0).is_some(), "but not without a failover");
-        assert!(judge(&local, &local[..1], 1).is_some(), "and not from the middle");
-        let safe = [ack(1, Service::Twosafe)];
-        assert!(judge(&safe, &safe, 1).is_some());
-    }
-}
+mod tests;

@@ -6,6 +6,9 @@
 mod checks;
 mod damage;
 mod faults;
+mod foreign;
+mod members;
+mod nodes;
 mod objects;
 mod reference;
 mod steps;
@@ -21,7 +24,9 @@ use crate::case::{Case, Setting, Span};
 use crate::determinism::on_seeded_thread;
 use crate::oracles::Violation;
 use crate::timeline::Timeline;
-use crate::world::{OBJECT, World, WorldOptions};
+use crate::world::{OBJECT, World, WorldError, WorldOptions};
+
+pub use self::foreign::{obstacle, run_on, skipped};
 
 /// How long a world may take to come to rest when all faults have ended.
 const TO_REST: Duration = Duration::from_secs(600);
@@ -41,7 +46,7 @@ pub struct Outcome {
     pub file: Option<PathBuf>,
     /// What it was played with.
     pub seed: u64,
-    /// Passed, or what was wrong.
+    /// Passed, skipped, or what was wrong.
     pub verdict: Verdict,
     /// Equal for equal runs.
     pub trace_hash: String,
@@ -64,6 +69,8 @@ pub struct Outcome {
 pub enum Verdict {
     /// It did.
     Passed,
+    /// It was not played, for this reason.
+    Skipped(String),
     /// This was wrong first.
     Failed(Violation),
 }
@@ -90,18 +97,34 @@ pub fn without_quiet_hour(case: &Case, seed: u64) -> Outcome {
 
 fn run_with(case: &Case, seed: u64, hour: Duration) -> Outcome {
     let watch = stopwatch::start();
-    let played = reference::of(case).map_or_else(
+    let played = reference_shape(case, seed)
+        .and_then(|reference| seeded(case.clone(), seed, hour, reference));
+    outcome(case, seed, played, watch.elapsed())
+}
+
+/// What the world looks like at the end of the same story without its faults, if somebody asks.
+fn reference_shape(case: &Case, seed: u64) -> std::thread::Result<Vec<String>> {
+    reference::of(case).map_or_else(
         || Ok(Vec::new()),
         |reference| seeded(reference, seed, Duration::ZERO, Vec::new()).map(|played| played.shape),
-    );
-    let played = played.and_then(|reference| seeded(case.clone(), seed, hour, reference));
+    )
+}
+
+/// What came of a scenario that was played, or that panicked.
+fn outcome(
+    case: &Case,
+    seed: u64,
+    played: std::thread::Result<Played>,
+    real_time: Duration,
+) -> Outcome {
     let played = played.unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
             .cloned()
             .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
             .unwrap_or_default();
-        Played::wrong("no-panic", "something in the world panicked".into(), vec![text])
+        let message = "something in the world panicked".into();
+        Played { violation: Some(wrong("no-panic", message, vec![text])), ..Played::default() }
     });
     Outcome {
         name: case.name.clone(),
@@ -110,7 +133,7 @@ fn run_with(case: &Case, seed: u64, hour: Duration) -> Outcome {
         verdict: played.violation.map_or(Verdict::Passed, Verdict::Failed),
         trace_hash: played.trace_hash,
         virtual_time: played.virtual_time,
-        real_time: watch.elapsed(),
+        real_time,
         recovery: played.recovery,
         shows: case.shows.clone(),
         states: played.states,
@@ -141,12 +164,15 @@ struct Played {
 }
 
 impl Played {
-    /// Nothing could be played.
-    fn wrong(law: &str, message: String, details: Vec<String>) -> Self {
-        let at = Duration::ZERO;
-        let violation = Violation { at, law: law.into(), message, details };
-        Self { violation: Some(violation), ..Self::default() }
+    /// There was not even a world.
+    fn none(law: &str, message: String) -> Self {
+        Self { violation: Some(wrong(law, message, Vec::new())), ..Self::default() }
     }
+}
+
+/// What is wrong before anything was played.
+fn wrong(law: &str, message: String, details: Vec<String>) -> Violation {
+    Violation { at: Duration::ZERO, law: law.into(), message, details }
 }
 
 /// Plays a scenario on this thread.
@@ -157,15 +183,25 @@ fn play(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -> Playe
     #[cfg(tokio_unstable)]
     builder.rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_le_bytes()));
     match builder.build() {
-        Ok(runtime) => runtime.block_on(story(case, seed, hour, reference)),
-        Err(error) => Played::wrong("runtime", format!("no runtime: {error}"), Vec::new()),
+        Ok(runtime) => runtime.block_on(async {
+            let world = World::start(options(&case.world, seed)).await;
+            story(case, world, (SETTLE, hour), reference).await
+        }),
+        Err(error) => Played::none("runtime", format!("no runtime: {error}")),
     }
 }
 
-async fn story(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -> Played {
-    let world = match World::start(options(&case.world, seed)).await {
+/// Tells a story in a world. At its end the world settles for a while, and is quiet for an hour, or
+/// another span; none if that is zero.
+async fn story(
+    case: &Case,
+    world: Result<World, WorldError>,
+    (settle, hour): (Duration, Duration),
+    reference: Vec<String>,
+) -> Played {
+    let world = match world {
         Ok(world) => Arc::new(world),
-        Err(error) => return Played::wrong("world", error.to_string(), Vec::new()),
+        Err(error) => return Played::none("world", error.to_string()),
     };
     let limit = case.world.limit.map_or(LIMIT, |Span(limit)| limit);
     let mut player = steps::Player::new(Arc::clone(&world), case, reference);
@@ -176,9 +212,15 @@ async fn story(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -
         }
         player.come_to_rest(TO_REST).await
     };
-    let played = match tokio::time::timeout(limit, acts).await {
-        Ok(played) => played,
-        Err(_) => Err(player.wrong("limit", "the scenario takes too long", Vec::new())),
+    let played = tokio::select! {
+        biased;
+        () = world.api.interrupted() => None,
+        played = tokio::time::timeout(limit, acts) => Some(played),
+    };
+    let played = match played {
+        Some(Ok(played)) => played,
+        Some(Err(_)) => Err(player.wrong("limit", "the scenario takes too long", Vec::new())),
+        None => Err(player.wrong("interrupted", "the scenario was interrupted", Vec::new())),
     };
     let virtual_time = world.record.now();
     let recovery = player.recovery();
@@ -195,9 +237,17 @@ async fn story(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -
     let shape = reference::shape(&world).await;
     let quiet = world.record.violation().is_none() && case.ends != "gone" && !hour.is_zero();
     if quiet {
-        player.quiet_hour(SETTLE, hour).await;
+        tokio::select! {
+            biased;
+            () = world.api.interrupted() => {}
+            () = player.quiet_hour(settle, hour) => {}
+        }
     }
+    let left = world.leave().await;
     world.operators.stop().await;
+    if let Err(error) = left {
+        player.left_behind(&error);
+    }
     world.record.with(|record| Played {
         shape,
         violation: record.oracles.violation.clone(),

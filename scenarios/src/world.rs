@@ -5,9 +5,11 @@
 
 mod application;
 mod containers;
+mod foreign;
 mod operators;
 mod record;
 mod routes;
+mod server;
 mod tap;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +18,7 @@ use std::time::Duration;
 use fake_agent::{Durations, Fleet, FleetOptions};
 use fake_apiserver::faults::Faults;
 use fake_apiserver::kubelet::{Kubelet, NodeHandle, NodeSpec, Timings};
-use fake_apiserver::{ApiServer, Options};
+use fake_apiserver::{ApiServer, Options, controllers};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -28,17 +30,19 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 pub use self::application::Application;
-pub use self::containers::{Containers, TT};
+pub use self::containers::{Broken, Containers, TT};
+pub use self::foreign::{Foreign, Visit, VisitError};
 pub use self::operators::Operators;
 pub use self::record::{Record, Recorder};
 pub use self::routes::Routes;
+pub use self::server::Server;
 pub use self::tap::{Tap, Trap};
 
 use self::operators::Place;
 use crate::determinism::Seeded;
 use crate::network::{Network, OPERATOR};
 
-/// The namespace that scenarios play in.
+/// The namespace that scenarios play in, unless they are on a server of somebody else.
 pub const NAMESPACE: &str = "default";
 /// The object that scenarios are about.
 pub const OBJECT: &str = "sample";
@@ -87,11 +91,13 @@ impl Default for WorldOptions {
 /// A world that runs. Dropping it ends it.
 pub struct World {
     /// The API server.
-    pub api: ApiServer,
+    pub api: Server,
     /// TimesTen.
     pub fleet: Fleet,
     /// Who can reach whom.
     pub network: Network,
+    /// What runs in containers.
+    pub containers: Arc<Containers>,
     /// The nodes.
     pub nodes: Vec<NodeHandle>,
     /// Where clients are sent.
@@ -123,6 +129,21 @@ impl World {
     pub async fn start(options: WorldOptions) -> Result<Self, WorldError> {
         let clock = clock(options.virtual_time);
         let api = ApiServer::new(Options { clock: time(&clock), seed: options.seed });
+        Self::furnish(Server::Fake(api), clock, options).await
+    }
+
+    /// Starts everything but the user, the API server, and what the server has itself. Time is the system's.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_on(
+        foreign: Arc<Foreign>,
+        options: WorldOptions,
+    ) -> Result<Self, WorldError> {
+        Self::furnish(Server::Foreign(foreign), Clock::system(), options).await
+    }
+
+    async fn furnish(api: Server, clock: Clock, options: WorldOptions) -> Result<Self, WorldError> {
         let seconds = clock.clone();
         let fleet = Fleet::new(FleetOptions {
             durations: options.durations.clone(),
@@ -136,8 +157,19 @@ impl World {
         let mut tasks = JoinSet::new();
         let sources = (api.changes(), fleet.subscribe());
         tasks.spawn(record.clone().follow(sources.0, sources.1, routes.clone(), clock.clone()));
-        define(&api.client()).await?;
-        tasks.spawn(fake_apiserver::controllers::controllers(api.client(), time(&clock)));
+        match &api {
+            Server::Fake(api) => {
+                define(&api.client()).await?;
+                tasks.spawn(controllers::controllers(api.client(), time(&clock)));
+            }
+            Server::Foreign(foreign) => {
+                let (client, clock) = (api.client(), time(&clock));
+                let which = foreign.controllers().to_vec();
+                if !which.is_empty() {
+                    tasks.spawn(async move { controllers::run(client, clock, &which).await });
+                }
+            }
+        }
         let containers = Arc::new(Containers::new(&fleet, &network));
         let nodes = nodes(&api, &clock, &options, &containers, &mut tasks);
         let place = Place {
@@ -158,6 +190,7 @@ impl World {
             api,
             fleet,
             network,
+            containers,
             nodes,
             routes,
             record,
@@ -165,6 +198,16 @@ impl World {
         world.start_writing(options.writes_every);
         world.operators.start();
         Ok(world)
+    }
+
+    /// Takes away what the world has made on a server that outlives it, but for its nodes: they go when it is gone.
+    ///
+    /// # Errors
+    /// When something stays there.
+    pub async fn leave(&self) -> Result<(), VisitError> {
+        let Server::Foreign(foreign) = &self.api else { return Ok(()) };
+        self.operators.start();
+        foreign.vacate().await
     }
 
     /// A client of the API for the user.
@@ -185,14 +228,14 @@ impl World {
 
     /// The node that a pod runs on.
     pub async fn node_of(&self, pod: &str) -> Option<NodeHandle> {
-        let pods: Api<Pod> = Api::namespaced(self.client(), NAMESPACE);
+        let pods: Api<Pod> = Api::default_namespaced(self.client());
         let name = pods.get_opt(pod).await.ok()??.spec?.node_name?;
         self.nodes.iter().find(|node| node.name() == name).cloned()
     }
 
     /// Cuts or mends every way to and from the pods on a node.
     pub async fn set_node_network(&self, node: &NodeHandle, up: bool) {
-        let pods: Api<Pod> = Api::namespaced(self.client(), NAMESPACE);
+        let pods: Api<Pod> = Api::default_namespaced(self.client());
         let Ok(pods) = pods.list(&kube::api::ListParams::default()).await else { return };
         let hosts = self.fleet.hosts();
         for pod in pods {
@@ -237,7 +280,7 @@ impl Drop for World {
 
 /// Starts the kubelets.
 fn nodes(
-    api: &ApiServer,
+    api: &Server,
     clock: &Clock,
     options: &WorldOptions,
     containers: &Arc<Containers>,
@@ -245,10 +288,14 @@ fn nodes(
 ) -> Vec<NodeHandle> {
     (1..=options.nodes)
         .map(|index| {
+            let mut node = NodeSpec::new(&api.node_name(index), index);
+            if let Server::Foreign(foreign) = api {
+                node.labels = foreign.labels();
+            }
             let kubelet = Kubelet::new(
                 api.client(),
                 time(clock),
-                NodeSpec::new(&format!("node-{index}"), index),
+                node,
                 Arc::<Containers>::clone(containers) as _,
                 options.kubelet,
             );

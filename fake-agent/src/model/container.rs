@@ -23,7 +23,8 @@ pub(crate) enum Memory {
     Transitioning,
 }
 
-/// Contact between the two replication agents, as one side knows it.
+/// Contact between the two replication agents, as one side knows it; of a subscriber, with the one
+/// that feeds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contact {
     /// None yet since the database was loaded or the peer was set to start.
@@ -39,6 +40,15 @@ pub(crate) struct Stream {
     pub peer: String,
     /// Backlog done: each commit travels by itself.
     pub caught_up: bool,
+}
+
+/// Log on its way to a subscriber.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Feed {
+    pub id: u64,
+    pub from: String,
+    /// The subscriber has everything up to here when it arrives.
+    pub lsn: u64,
 }
 
 /// An application that waits for its commit to be acknowledged.
@@ -68,6 +78,8 @@ pub(crate) struct Loaded {
     pub state: RepState,
     pub contact: Contact,
     pub stream: Option<Stream>,
+    /// Of a subscriber: log on its way to it.
+    pub feed: Option<Feed>,
     pub waiters: Vec<Waiter>,
     /// Log positions given out to twosafe commits that are under way.
     pub reserved: u64,
@@ -83,6 +95,7 @@ impl Loaded {
             state: RepState::Idle,
             contact: Contact::Never,
             stream: None,
+            feed: None,
             waiters: Vec::new(),
             reserved: 0,
         }

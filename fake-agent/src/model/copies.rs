@@ -9,7 +9,8 @@ use crate::world::World;
 impl World {
     /// `host` could duplicate from `source` right now.
     ///
-    /// A standby is copied from the ACTIVE, a subscriber from the STANDBY.
+    /// A standby is copied from the ACTIVE, a subscriber from whoever feeds it: the STANDBY, or an
+    /// ACTIVE that counts the standby as failed.
     pub(crate) fn check_source(&self, host: &str, source: &str, subscriber: bool) -> TtResult {
         let unreachable =
             || TtError::tt(12_039, &format!("Could not connect to replication agent on {source}"));
@@ -24,7 +25,8 @@ impl World {
             return Err(TtError::tt(8191, "The source is not involved in a replication scheme"));
         }
         match (subscriber, loaded.state) {
-            (false, RepState::Active) | (true, RepState::Standby) => Ok(()),
+            (false, RepState::Active) => Ok(()),
+            (true, _) if self.may_feed(source, host) => Ok(()),
             (false, _) => Err(TtError::tt(
                 8143,
                 "The standby of an active standby pair must be duplicated from the ACTIVE",
@@ -50,9 +52,10 @@ impl World {
     /// The copy is complete: loaded, open, no role yet; the source counts on its new peer.
     pub(crate) fn end_duplicate(&mut self, host: &str, source: &str, subscriber: bool) -> TtResult {
         self.begin_duplicate(host, source, subscriber)?;
-        let Some(copy) = self.database(source).map(super::database::Database::duplicate) else {
+        let Some(mut copy) = self.database(source).map(super::database::Database::duplicate) else {
             return Err(TtError::no_database());
         };
+        copy.subscriber = subscriber;
         let cache = copy.cache_user_set && !copy.cache_groups.is_empty();
         let Some(container) = self.containers.get_mut(host) else { return Ok(()) };
         if let Some(volume) = self.volumes.get_mut(&container.spec.volume) {
@@ -118,6 +121,7 @@ impl World {
             complete: measure.history.is_prefix_of(&database.history),
             source: database.scheme.is_some()
                 && loaded.is_some_and(|l| l.rep_agent && l.state == RepState::Active),
+            subscriber: database.subscriber,
             host,
         })
     }

@@ -46,6 +46,8 @@ pub(crate) struct Database {
     pub peer: PeerState,
     /// The log a failed peer would need is gone.
     pub log_dropped: bool,
+    /// It was copied for a subscriber of the scheme.
+    pub subscriber: bool,
     pub ping: i64,
     pub cache_groups: Vec<String>,
     pub cache_user_set: bool,
@@ -66,6 +68,7 @@ impl Database {
             activation: 0,
             peer: PeerState::Start,
             log_dropped: false,
+            subscriber: false,
             ping: 0,
             cache_groups: Vec::new(),
             cache_user_set: false,

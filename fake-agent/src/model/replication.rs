@@ -53,12 +53,13 @@ impl World {
     }
 
     fn in_contact(&self, host: &str, peer: &str) -> bool {
-        let talks = |host: &str| self.loaded(host).is_some_and(|loaded| loaded.rep_agent);
-        talks(host)
-            && talks(peer)
-            && self.peer_of(peer) == Some(host)
-            && self.links.up(host, peer)
-            && self.links.up(peer, host)
+        self.peer_of(peer) == Some(host) && self.talk(host, peer)
+    }
+
+    /// The replication agents of two hosts run and reach each other.
+    pub(crate) fn talk(&self, one: &str, other: &str) -> bool {
+        let runs = |host: &str| self.loaded(host).is_some_and(|loaded| loaded.rep_agent);
+        runs(one) && runs(other) && self.links.up(one, other) && self.links.up(other, one)
     }
 
     /// What `host` does about a peer it talks to. Only an active does something.

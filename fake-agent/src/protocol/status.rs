@@ -244,6 +244,10 @@ fn cache_group(name: &str) -> CacheGroup<'_> {
 
 fn peer_word(world: &World, loaded: &Loaded, database: &Database) -> &'static str {
     let told = database.peer;
+    if database.subscriber {
+        // It has no peer of its own.
+        return told.as_str();
+    }
     let lost = match (world.options.peer_view, loaded.contact) {
         (PeerView::FollowsContact(limit), Contact::LostAt(at)) => world.now >= at + limit,
         _ => false,

@@ -10,5 +10,6 @@ mod pair;
 mod replay;
 mod script;
 mod snapshots;
+mod subscribers;
 mod verbs;
 mod wire;

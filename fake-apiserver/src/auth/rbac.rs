@@ -55,8 +55,9 @@ pub(super) fn authorize(state: &State, user: &User, attributes: &Attributes) -> 
             continue;
         }
         for (key, binding) in state.store.list(&id(resource), Some(namespace)) {
-            let Some(subject) = subject_of(&binding.value, user, namespace) else { continue };
-            let role_ref = binding.value.get("roleRef").unwrap_or(&Value::Null);
+            let binding = binding.value();
+            let Some(subject) = subject_of(&binding, user, namespace) else { continue };
+            let role_ref = binding.get("roleRef").unwrap_or(&Value::Null);
             let (kind, name) = (text(role_ref, &["kind"]), text(role_ref, &["name"]));
             let Some(rules) = rules(state, kind, name, namespace) else {
                 let kind = kind.to_ascii_lowercase();
@@ -82,8 +83,9 @@ pub(crate) fn rules_of(state: &State, user: &User, namespace: &str) -> Vec<Value
     let mut found = Vec::new();
     for (resource, place) in [("clusterrolebindings", ""), ("rolebindings", namespace)] {
         for (_, binding) in state.store.list(&id(resource), Some(place)) {
-            let role = binding.value.get("roleRef").unwrap_or(&Value::Null);
-            if subject_of(&binding.value, user, place).is_some() {
+            let binding = binding.value();
+            let role = binding.get("roleRef").unwrap_or(&Value::Null);
+            if subject_of(&binding, user, place).is_some() {
                 found.extend(
                     rules(state, text(role, &["kind"]), text(role, &["name"]), place)
                         .unwrap_or_default(),
@@ -111,7 +113,7 @@ pub(super) fn rules(state: &State, kind: &str, name: &str, namespace: &str) -> O
     let (resource, namespace) =
         if kind == "Role" { ("roles", namespace) } else { ("clusterroles", "") };
     let role = state.store.get(&id(resource), &Key::new(namespace, name))?;
-    Some(list(&role.value, &["rules"]).to_vec())
+    Some(list(&role.value(), &["rules"]).to_vec())
 }
 
 /// The subject of a binding that the user is, worded.

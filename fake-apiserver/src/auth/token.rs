@@ -142,7 +142,7 @@ impl Claims {
         let Private { namespace, node, pod, secret, serviceaccount } = &self.private;
         let find = |plural: &str, namespace: &str, name: &str| {
             let id = GroupResource { group: String::new(), resource: plural.to_owned() };
-            state.store.get(&id, &Key::new(namespace, name)).map(|stored| stored.value.clone())
+            state.store.get(&id, &Key::new(namespace, name)).map(|stored| stored.value())
         };
         let Some(account) = find("serviceaccounts", namespace, &serviceaccount.name) else {
             return Some(format!("serviceaccounts {} not found", quote(&serviceaccount.name)));

@@ -39,11 +39,8 @@ pub(crate) fn note_stored_version(definition: &mut Value) {
 pub(crate) fn settle(state: &mut State) {
     let id = identity();
     let author = Author { at: state.now(), user_agent: "kube-apiserver".into() };
-    let stored: Vec<(Key, Arc<Value>)> = state
-        .store
-        .list(&id, None)
-        .map(|(key, stored)| (key.clone(), stored.value.clone()))
-        .collect();
+    let stored: Vec<(Key, Arc<Value>)> =
+        state.store.list(&id, None).map(|(key, stored)| (key.clone(), stored.value())).collect();
     for (key, definition) in stored {
         if is_going(&definition) {
             serve(state, &definition);
@@ -93,7 +90,7 @@ pub(super) fn is_going(definition: &Value) -> bool {
 pub(crate) fn after_object(state: &mut State, group: &str, plural: &str) {
     let key = Key::new("", &format!("{plural}.{group}"));
     let definition = state.store.get(&identity(), &key);
-    if definition.is_some_and(|definition| is_going(&definition.value)) {
+    if definition.is_some_and(|definition| is_going(&definition.value())) {
         settle(state);
     }
 }
@@ -112,7 +109,7 @@ fn finish_deletion(
     let present: Vec<(Key, Arc<Value>)> = state
         .store
         .list(&objects, None)
-        .map(|(key, stored)| (key.clone(), stored.value.clone()))
+        .map(|(key, stored)| (key.clone(), stored.value()))
         .collect();
     for (key, object) in present {
         let marked = json::at(&object, &["metadata", "deletionTimestamp"]).is_some();

@@ -24,8 +24,29 @@ struct Watched<B> {
     /// The newest rule when the watch was opened.
     opened: RuleId,
     held: Held,
+    /// The beginning of an event whose end has not come: on a socket events come in any pieces.
+    piece: Vec<u8>,
     /// What the server still sends; `None` once it ended the watch, or a rule did.
     body: Option<std::pin::Pin<Box<B>>>,
+}
+
+impl<B> Watched<B> {
+    /// Takes in what came: the events that are whole now, a line each.
+    fn take(&mut self, bytes: &Bytes) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let whole = part.ends_with(b"\n");
+            let line = if whole && self.piece.is_empty() {
+                bytes.slice_ref(part)
+            } else {
+                self.piece.extend_from_slice(part);
+                if !whole {
+                    return;
+                }
+                Bytes::from(std::mem::take(&mut self.piece))
+            };
+            self.held.take(&self.faults, &self.target, line);
+        }
+    }
 }
 
 /// What the rules want of an open watch.
@@ -66,7 +87,8 @@ where
     let mut newest = faults.newest.subscribe();
     let opened = RuleId(*newest.borrow_and_update());
     let (held, body) = (Held::default(), Some(Box::pin(body)));
-    let watched = Watched { faults, newest, target, opened, held, body };
+    let piece = Vec::new();
+    let watched = Watched { faults, newest, target, opened, held, piece, body };
     StreamBody::new(stream::unfold(watched, next)).boxed_unsync()
 }
 
@@ -112,7 +134,7 @@ where
                 None => watched.body = None,
                 Some(Err(error)) => return Some((Err(error.into()), watched)),
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(bytes) => watched.held.take(&watched.faults, &watched.target, bytes),
+                    Ok(bytes) => watched.take(&bytes),
                     Err(trailers) => return Some((Ok(trailers), watched)),
                 },
             }
@@ -131,4 +153,33 @@ async fn until(due: Option<tokio::time::Instant>) {
 fn gone() -> Bytes {
     let status = Refusal::expired("too old resource version: injected").status();
     Bytes::from(format!("{}\n", json!({ "type": "ERROR", "object": status })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Rule, Verb};
+    use super::*;
+
+    #[tokio::test]
+    async fn events_that_come_in_pieces_are_hit_one_by_one() {
+        let event = |name: &str| {
+            let object = json!({ "metadata": { "name": name } });
+            format!("{}\n", json!({ "type": "ADDED", "object": object }))
+        };
+        let text = [event("a"), event("b"), event("c")].concat();
+        let pieces: Vec<_> = text.as_bytes().chunks(50).map(Bytes::copy_from_slice).collect();
+        let frames = pieces.into_iter().map(|piece| Ok::<_, BoxError>(Frame::data(piece)));
+        let body = StreamBody::new(stream::iter(frames));
+        let faults = Faults::new();
+        faults.add(Rule { name: Some("b".into()), ..Rule::always(Effect::LoseEvents) });
+        let target = Target {
+            verb: Verb::Watch,
+            resource: "pods".into(),
+            namespace: String::new(),
+            name: String::new(),
+            subresource: String::new(),
+        };
+        let seen = watched(faults, target, body).collect().await.unwrap().to_bytes();
+        assert_eq!(seen, [event("a"), event("c")].concat());
+    }
 }

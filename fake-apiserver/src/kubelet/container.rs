@@ -56,6 +56,11 @@ impl PodWorker {
         volumes: &Volumes,
     ) -> Option<i32> {
         let mut backoff = Backoff::default();
+        tokio::select! {
+            biased;
+            () = self.until_ending() => return None,
+            () = self.pull(spec) => {}
+        }
         loop {
             let start = tokio::select! {
                 biased;
@@ -80,6 +85,24 @@ impl PodWorker {
                 }
                 () = sleep(delay) => {}
             }
+        }
+    }
+
+    /// Waits until the image can be had.
+    async fn pull(&self, spec: &Container) {
+        let image = spec.image.as_deref().unwrap_or_default();
+        let mut delay = BACKOFF.0;
+        while let Some(why) = self.core.runtime.pull(image, &self.core.spec.name) {
+            let waits = |reason, message: String| {
+                self.change_container(&spec.name, |container| {
+                    container.stand = Stand::Waiting { reason, message };
+                });
+            };
+            waits("ErrImagePull", format!("failed to pull and unpack image {image:?}: {why}"));
+            sleep(self.core.timings.pleg).await;
+            waits("ImagePullBackOff", format!("Back-off pulling image {image:?}: {why}"));
+            sleep(delay).await;
+            delay = (delay * 2).min(BACKOFF.1);
         }
     }
 

@@ -15,8 +15,8 @@ mod state;
 mod volumes;
 
 pub use runtime::{
-    ContainerRef, ContainerRuntime, ContainerStart, Content, ExecResult, Mount, PauseRuntime,
-    ProbeTarget, StopSignal,
+    ContainerRef, ContainerRuntime, ContainerStart, Content, ExecResult, LogLine, Mount,
+    PauseRuntime, ProbeTarget, StopSignal,
 };
 pub(crate) use state::fingerprint;
 
@@ -137,7 +137,7 @@ impl NodeHandle {
     }
 
     /// What a container here wrote; `None` if that is not known.
-    pub(crate) fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<String>> {
+    pub(crate) fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<LogLine>> {
         self.core.runtime.log(at, previous)
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::watch;
 
@@ -20,9 +21,14 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// Runs a command in a running container (probes, hooks): exit code and output. Dropping it abandons the command.
     fn exec(&self, at: &ContainerRef, command: &[String]) -> BoxFuture<'static, ExecResult>;
 
+    /// Why an image cannot be had on a node. Unless overridden, all can.
+    fn pull(&self, _image: &str, _node: &str) -> Option<String> {
+        None
+    }
+
     /// What a container wrote, line by line; with `previous`, the one before its last restart. `None` if that is not
     /// known any more. Unless overridden, containers are silent.
-    fn log(&self, _at: &ContainerRef, previous: bool) -> Option<Vec<String>> {
+    fn log(&self, _at: &ContainerRef, previous: bool) -> Option<Vec<LogLine>> {
         (!previous).then(Vec::new)
     }
 
@@ -30,6 +36,15 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     fn reach(&self, _at: &ContainerRef, _target: &ProbeTarget) -> BoxFuture<'static, bool> {
         futures::future::ready(true).boxed()
     }
+}
+
+/// A line that a container wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When.
+    pub at: Timestamp,
+    /// What, without the end of the line.
+    pub text: String,
 }
 
 /// Where a network probe goes.

@@ -1,10 +1,10 @@
 //! The recorded documents of the built-in kinds: their schemas, and the discovery of their resources.
 //!
-//! They are read once in a process.
+//! Each is read once in a process, when it is needed first.
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use serde_json::Value;
 
@@ -40,44 +40,53 @@ static DISCOVERY: &[u8] = include_bytes!("../../openapi/discovery.json.gz");
 /// Group, version and kind of a definition.
 type GroupVersionKind = (String, String, String);
 
+/// What is defined in a document, which refers to nothing beyond it.
 #[derive(Default)]
 struct Library {
     definitions: BTreeMap<String, Schema>,
     kinds: BTreeMap<GroupVersionKind, String>,
 }
 
-static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
-    let mut library = Library::default();
-    for (_, bytes) in DOCUMENTS {
+/// Each document, read when something in it is asked for.
+static LIBRARIES: [OnceLock<Library>; DOCUMENTS.len()] =
+    [const { OnceLock::new() }; DOCUMENTS.len()];
+
+impl Library {
+    fn read(bytes: &[u8]) -> Self {
+        let mut library = Self::default();
         let document = unpack(bytes);
         let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
         for (name, json) in schemas.into_iter().flatten() {
-            for kind in json
-                .get("x-kubernetes-group-version-kind")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
+            let kinds = json.get("x-kubernetes-group-version-kind").and_then(Value::as_array);
+            for kind in kinds.into_iter().flatten() {
                 let part = |key: &str| {
                     kind.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
                 };
                 library.kinds.insert((part("group"), part("version"), part("kind")), name.clone());
             }
-            if !library.definitions.contains_key(name) {
-                library.definitions.insert(name.clone(), Schema::read(json));
-            }
+            library.definitions.insert(name.clone(), Schema::read(json));
         }
+        library
     }
-    library
-});
+}
+
+fn library((index, library): (usize, &'static OnceLock<Library>)) -> &'static Library {
+    library.get_or_init(|| {
+        DOCUMENTS.get(index).map(|(_, bytes)| Library::read(bytes)).unwrap_or_default()
+    })
+}
 
 /// What the recorded server answered to `/version`, `/api` and `/apis`.
 pub(crate) static RECORDED_DISCOVERY: LazyLock<Value> = LazyLock::new(|| unpack(DISCOVERY));
 
 /// The schema documents as recorded, by group version (`apps/v1`, `v1`), for `/openapi/v3`.
 pub(crate) fn document(group: &str, version: &str) -> Option<Value> {
-    let name = format!("{}__{version}", if group.is_empty() { "core" } else { group });
+    let name = document_name(group, version);
     DOCUMENTS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| unpack(bytes))
+}
+
+fn document_name(group: &str, version: &str) -> String {
+    format!("{}__{version}", if group.is_empty() { "core" } else { group })
 }
 
 /// The group versions that have a document.
@@ -96,23 +105,31 @@ pub(crate) fn unpack(bytes: &[u8]) -> Value {
     read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default()
 }
 
-/// A definition by name; one that is not there allows everything.
-pub(crate) fn definition(name: &str) -> &'static Schema {
-    match LIBRARY.definitions.get(name) {
-        Some(schema) => schema,
-        None => Schema::any(),
-    }
+/// A definition by name; one that is not there allows everything. It is looked for in what has been read first: who
+/// asks has the name from there.
+pub(super) fn definition(name: &str) -> &'static Schema {
+    let read = LIBRARIES.iter().filter_map(OnceLock::get);
+    let mut all = read.chain(LIBRARIES.iter().enumerate().map(library));
+    all.find_map(|library| library.definitions.get(name)).unwrap_or(Schema::any())
 }
 
-/// The definition of a kind.
+/// The definition of a kind: in the document of its group version, else in another one, as those of subresources are.
 pub(crate) fn kind(group: &str, version: &str, kind: &str) -> Option<&'static Schema> {
-    let name = LIBRARY.kinds.get(&(group.to_owned(), version.to_owned(), kind.to_owned()))?;
-    LIBRARY.definitions.get(name)
+    let document = document_name(group, version);
+    let own = DOCUMENTS.iter().position(|(name, _)| *name == document);
+    let own = own.and_then(|index| Some((index, LIBRARIES.get(index)?)));
+    let kind = (group.to_owned(), version.to_owned(), kind.to_owned());
+    own.into_iter()
+        .chain(LIBRARIES.iter().enumerate())
+        .map(library)
+        .find_map(|library| library.kinds.get(&kind).and_then(|name| library.definitions.get(name)))
 }
 
 /// The definition of the metadata of every object.
 pub(crate) fn object_meta() -> &'static Schema {
-    definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+    static META: LazyLock<&Schema> =
+        LazyLock::new(|| definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+    *META
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Schema, Shape, go_time};
+use super::{Reference, Schema, Shape, go_time};
 use crate::quantity::Quantity;
 
 /// Fields that Go holds without a pointer and omits when they are zero.
@@ -89,7 +89,7 @@ impl Decoder<'_> {
         path: &str,
     ) -> Result<(), String> {
         let owner_here = match &schema.shape {
-            Shape::Ref(name) => name.rsplit('.').next().unwrap_or(owner),
+            Shape::Ref(reference) => reference.name.rsplit('.').next().unwrap_or(owner),
             _ => owner,
         };
         match &schema.resolved().shape {
@@ -176,7 +176,7 @@ const QUANTITY: &str = "quantities must match the regular expression \
 
 /// Times are read as they are decoded, and written in UTC; other texts are as they are.
 fn read_time(value: &mut Value, schema: &Schema) -> Result<(), String> {
-    let Shape::Ref(name) = &schema.shape else { return Ok(()) };
+    let Shape::Ref(Reference { name, .. }) = &schema.shape else { return Ok(()) };
     let precision = match name.rsplit('.').next() {
         Some("Time") => go_time::Precision::Seconds,
         Some("MicroTime") => go_time::Precision::Micros,
@@ -230,7 +230,7 @@ fn scalar_fits(value: &mut Value, schema: &Schema) -> bool {
 
 fn go_type(schema: &Schema) -> String {
     match &schema.shape {
-        Shape::Ref(name) => {
+        Shape::Ref(Reference { name, .. }) => {
             let mut parts = name.rsplit('.');
             let (kind, package) =
                 (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());

@@ -17,6 +17,7 @@ pub(crate) mod rules;
 pub(crate) mod validate;
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -62,8 +63,25 @@ pub(crate) enum Shape {
         /// What other keys hold; without it there are no other keys.
         additional: Option<Box<Schema>>,
     },
-    /// A definition of the built-in kinds, by name.
-    Ref(String),
+    /// A definition of the built-in kinds.
+    Ref(Reference),
+}
+
+/// The name of a definition of the built-in kinds, and the definition once it was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Reference {
+    pub(crate) name: String,
+    definition: OnceLock<&'static Schema>,
+}
+
+impl Reference {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), definition: OnceLock::new() }
+    }
+
+    fn definition(&self) -> &'static Schema {
+        self.definition.get_or_init(|| builtin::definition(&self.name))
+    }
 }
 
 /// The type of a value.
@@ -128,7 +146,7 @@ impl Schema {
     /// The schema itself, or the definition that it stands for.
     pub(crate) fn resolved(&self) -> &Self {
         match &self.shape {
-            Shape::Ref(name) => builtin::definition(name),
+            Shape::Ref(reference) => reference.definition(),
             _ => self,
         }
     }
@@ -179,7 +197,7 @@ fn read_shape(json: &Value) -> Shape {
     let reference =
         json.get("$ref").or_else(|| json.pointer("/allOf/0/$ref")).and_then(Value::as_str);
     if let Some(name) = reference.and_then(|path| path.rsplit('/').next()) {
-        return Shape::Ref(name.to_owned());
+        return Shape::Ref(Reference::new(name));
     }
     if json.get("x-kubernetes-int-or-string").and_then(Value::as_bool) == Some(true) {
         return Shape::IntOrString;

@@ -268,6 +268,11 @@ fn prepare_subresource(value: &mut Value, old: &Value, call: &Call<'_>) -> bool 
             }
         }
         Some("finalize") => restore(value, old, &["status"]),
+        Some("ephemeralcontainers") => {
+            let sent = std::mem::replace(value, old.clone());
+            restore(value, &sent, &["spec", "ephemeralContainers"]);
+            restore(value, &sent, &["metadata", "managedFields"]);
+        }
         _ => return false,
     }
     true
@@ -315,8 +320,10 @@ pub(crate) fn validate(
     if resource.is(CERTIFICATES, "CertificateSigningRequest") {
         return certificate::validate(value, old, subresource);
     }
-    if subresource.is_some() {
-        return Vec::new();
+    match (subresource, old) {
+        (Some("ephemeralcontainers"), Some(old)) => return pod::validate_ephemeral(value, old),
+        (Some(_), _) => return Vec::new(),
+        (None, _) => {}
     }
     let mut causes = match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Pod") => pod::validate(value, old),

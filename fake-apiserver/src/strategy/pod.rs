@@ -290,6 +290,23 @@ pub(crate) fn validate(value: &Value, old: Option<&Value>) -> Vec<Cause> {
     causes
 }
 
+/// `ValidatePodEphemeralContainersUpdate`: containers are added, and stay as they are.
+pub(crate) fn validate_ephemeral(value: &Value, old: &Value) -> Vec<Cause> {
+    let path = ["spec", "ephemeralContainers"];
+    let now = json::list(value, &path);
+    let faults = json::list(old, &path).iter().filter_map(|was| {
+        let name = json::text(was, &["name"]);
+        let fault = match now.iter().find(|is| json::text(is, &["name"]) == name) {
+            None => "removed",
+            Some(is) if is != was => "changed",
+            Some(_) => return None,
+        };
+        let why = format!("existing ephemeral containers {name:?} may not be {fault}\n");
+        Some(Cause::forbidden(path.join("."), &why))
+    });
+    faults.collect()
+}
+
 fn count_of(spec: &Value) -> usize {
     json::list(spec, &["containers"]).len()
 }

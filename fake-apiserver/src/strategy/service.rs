@@ -83,7 +83,7 @@ fn claim_address(address: Ipv4Addr, state: &mut State) -> Result<(), &'static st
     let taken = state
         .store
         .list(&services, None)
-        .any(|(_, known)| json::text(&known.value, &["spec", "clusterIP"]) == text);
+        .any(|(_, known)| json::text(&known.value(), &["spec", "clusterIP"]) == text);
     if taken {
         return Err("provided IP is already allocated");
     }

@@ -15,33 +15,33 @@ pub(super) fn bind(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal>
         return Err(Refusal::bad_request("name in URL does not match name in Binding object"));
     }
     validate(&binding)?;
-    let existing = call.get(state)?;
+    let existing = call.get(state)?.value();
     let node = json::text(&binding, &["target", "name"]);
     let refused = |why: &str| {
         let of = Named { group: "", resource: "pods/binding" };
         Err(Refusal::conflict(of, call.name(), why))
     };
     let uid = json::text(&binding, &["metadata", "uid"]);
-    if !uid.is_empty() && uid != json::text(&existing.value, &["metadata", "uid"]) {
-        let has = json::text(&existing.value, &["metadata", "uid"]);
+    if !uid.is_empty() && uid != json::text(&existing, &["metadata", "uid"]) {
+        let has = json::text(&existing, &["metadata", "uid"]);
         return refused(&format!(
             "Precondition failed: UID in precondition: {uid}, UID in object meta: {has}"
         ));
     }
-    if json::at(&existing.value, &["metadata", "deletionTimestamp"]).is_some() {
+    if json::at(&existing, &["metadata", "deletionTimestamp"]).is_some() {
         return refused(&format!(
             "pod {} is being deleted, cannot be assigned to a host",
             call.name()
         ));
     }
-    let bound = json::text(&existing.value, &["spec", "nodeName"]);
+    let bound = json::text(&existing, &["spec", "nodeName"]);
     if !bound.is_empty() {
         return refused(&format!("pod {} is already assigned to node {bound:?}", call.name()));
     }
-    if !json::list(&existing.value, &["spec", "schedulingGates"]).is_empty() {
+    if !json::list(&existing, &["spec", "schedulingGates"]).is_empty() {
         return refused(&format!("pod {} has non-empty .spec.schedulingGates", call.name()));
     }
-    let mut value = (*existing.value).clone();
+    let mut value = (*existing).clone();
     json::put(&mut value, &["spec", "nodeName"], node.into());
     let annotations = json::at(&binding, &["metadata", "annotations"]).and_then(Value::as_object);
     for (key, text) in annotations.into_iter().flatten() {

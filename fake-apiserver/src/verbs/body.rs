@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::registry::Resource;
 use crate::schema::{decode, defaulting, pruning};
 use crate::store::Stored;
-use crate::{crd, json, strategy};
+use crate::{crd, json, protobuf, strategy};
 
 const OBJECT_TYPES: &str =
     "application/json, application/yaml, application/vnd.kubernetes.protobuf";
@@ -20,6 +20,10 @@ pub(super) fn object(call: &Call<'_>, warnings: &mut Vec<String>) -> Result<Valu
     let mut value = match call.request.media_type() {
         "application/json" | "" => parse(body, &call.resource.kind)?,
         "application/yaml" => yaml(body, &call.resource.kind)?,
+        // What could be read of it is JSON by now.
+        protobuf::MEDIA_TYPE if call.resource.custom().is_none() => {
+            return Err(protobuf::refusal(body, &call.resource.kind));
+        }
         _ => return Err(Refusal::unsupported_media_type(OBJECT_TYPES)),
     };
     check_type(call, &mut value)?;
@@ -240,13 +244,14 @@ pub(super) fn wrong_type(value: &Value, resource: &Resource) -> String {
 
 /// Whether an object is shown as it is stored.
 pub(super) fn is_as_stored(stored: &Stored, resource: &Resource) -> bool {
-    json::text(&stored.value, &["apiVersion"]) == resource.api_version()
-        && !lacks_defaults(stored, resource)
+    let has_defaults = resource.custom().is_some_and(|custom| custom.has_defaults);
+    stored.api_version() == resource.api_version()
+        && !(has_defaults && lacks_defaults(&stored.value(), resource))
 }
 
-fn lacks_defaults(stored: &Stored, resource: &Resource) -> bool {
+fn lacks_defaults(stored: &Value, resource: &Resource) -> bool {
     resource.custom().is_some_and(|custom| {
-        custom.has_defaults && defaulting::lacks(&stored.value, &custom.storage_schema)
+        custom.has_defaults && defaulting::lacks(stored, &custom.storage_schema)
     })
 }
 
@@ -256,12 +261,13 @@ fn lacks_defaults(stored: &Stored, resource: &Resource) -> bool {
 /// version does not know is left out then.
 pub(crate) fn view(stored: &Stored, resource: &Resource) -> Arc<Value> {
     let wanted = resource.api_version();
-    let same = json::text(&stored.value, &["apiVersion"]) == wanted;
-    let lacking = lacks_defaults(stored, resource);
+    let stored = stored.value();
+    let same = json::text(&stored, &["apiVersion"]) == wanted;
+    let lacking = lacks_defaults(&stored, resource);
     if same && !lacking {
-        return stored.value.clone();
+        return stored;
     }
-    let mut value = (*stored.value).clone();
+    let mut value = (*stored).clone();
     if let (Some(custom), true) = (resource.custom(), lacking) {
         defaulting::fill(&mut value, &custom.storage_schema);
     }

@@ -80,7 +80,7 @@ fn admit_namespace(state: &State, call: &Call<'_>, value: &Value) -> Result<(), 
     let Some(found) = state.store.get(&id, &Key::new("", namespace)) else {
         return Err(Refusal::not_found(Named { group: "", resource: "namespaces" }, namespace));
     };
-    if json::text(&found.value, &["status", "phase"]) == "Terminating" {
+    if json::text(&found.value(), &["status", "phase"]) == "Terminating" {
         let cause = Cause::new(
             "NamespaceTerminating",
             format!("namespace {namespace} is being terminated"),

@@ -159,14 +159,11 @@ pub(super) fn collection(state: &mut State, call: &Call<'_>) -> Result<Reply, Re
         remove(state, call, &key, &stored, &options)?;
     }
     let resource = &call.resource;
-    let custom = resource.custom().is_some();
     let mut metadata = json!({"resourceVersion": revision.to_string()});
-    if custom {
+    if resource.custom().is_some() {
         json::put(&mut metadata, &["continue"], "".into());
     }
-    let list =
-        read::list_object(&resource.api_version(), &resource.list_kind, &metadata, &items, custom);
-    Ok(Reply::json(200, &list))
+    Ok(read::whole(resource, &metadata, &items))
 }
 
 /// Deletes one object, or marks it.

@@ -23,7 +23,7 @@ pub(super) fn evict(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
     let existing = call.get(state)?;
     let options = json::at(&eviction, &["deleteOptions"]).cloned().unwrap_or_default();
     let options = Options::of_body(&options, call.dry_run)?;
-    let pod = existing.value.clone();
+    let pod = existing.value();
     let unguarded = ["Pending", "Succeeded", "Failed"]
         .contains(&json::text(&pod, &["status", "phase"]))
         || json::at(&pod, &["metadata", "deletionTimestamp"]).is_some();
@@ -106,10 +106,10 @@ fn budget_of(
     let no_labels = json!({});
     let labels = json::at(pod, &["metadata", "labels"]).unwrap_or(&no_labels);
     let mut covering = state.store.list(id, Some(call.namespace())).filter(|(_, budget)| {
-        json::at(&budget.value, &["spec", "selector"])
+        json::at(&budget.value(), &["spec", "selector"])
             .is_some_and(|selector| label_selector_matches(selector, labels))
     });
-    let first = covering.next().map(|(key, budget)| (key.clone(), budget.value.clone()));
+    let first = covering.next().map(|(key, budget)| (key.clone(), budget.value()));
     if covering.next().is_some() {
         let message = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
         return Err(Refusal::internal(message));

@@ -5,6 +5,7 @@ mod body;
 mod create;
 mod delete;
 mod eviction;
+mod log;
 mod node;
 mod read;
 mod reviews;
@@ -30,14 +31,16 @@ use crate::state::State;
 use crate::store::{Author, Key};
 use crate::strategy;
 
+pub(crate) use self::log::Follow;
 pub(crate) use self::watch::Watch;
 
 /// How long a list waits for a version that is not there yet.
 const VERSION_PATIENCE: Duration = Duration::from_secs(3);
 
-/// What is answered: at once, or event by event.
+/// What is answered: at once, event by event, or as a container writes.
 pub(crate) enum Answer {
     Reply(Reply),
+    Follow(Box<Follow>),
     Watch(Box<Watch>),
 }
 
@@ -258,7 +261,7 @@ fn on_subresource(
         (Some("scale"), _) => scale::scale(state, call),
         (Some("binding"), _) => binding::bind(state, call),
         (Some("eviction"), _) => eviction::evict(state, call),
-        (Some("log"), _) => node::log(state, call),
+        (Some("log"), _) => return log::log(state, call),
         (Some("exec" | "attach" | "portforward"), _) => node::connect(state, call),
         (name, _) => {
             let name = name.unwrap_or_default();

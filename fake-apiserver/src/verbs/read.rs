@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{Call, body};
 use crate::refusal::{Cause, Named, Refusal};
+use crate::registry::Resource;
 use crate::request::{Accept, AsOf, Form, Wanted, negotiate};
 use crate::respond::Reply;
 use crate::selector::Selector;
@@ -254,52 +256,66 @@ pub(super) fn list(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
         metadata.insert("continue".into(), "".into());
     }
     let items: Vec<Arc<Value>> = rest.into_iter().take(page).map(|(_, value)| value).collect();
-    Ok(Reply::json(200, &shape(call, accept, &items, metadata)))
+    Ok(shape(call, accept, &items, metadata))
 }
 
-fn shape(call: &Call<'_>, accept: Accept, items: &[Arc<Value>], metadata: Value) -> Value {
+fn shape(call: &Call<'_>, accept: Accept, items: &[Arc<Value>], metadata: Value) -> Reply {
     let resource = &call.resource;
     match accept.form {
-        Form::Object => list_object(
-            &resource.api_version(),
-            &resource.list_kind,
-            &metadata,
-            items,
-            resource.custom().is_some(),
-        ),
+        Form::Object => whole(resource, &metadata, items),
         Form::Metadata => {
             let version = if accept.beta { "meta.k8s.io/v1beta1" } else { "meta.k8s.io/v1" };
             let items: Vec<Value> =
                 items.iter().map(|item| meta::partial(item, accept.beta)).collect();
-            json!({"apiVersion": version, "kind": "PartialObjectMetadataList", "metadata": metadata, "items": items})
+            let list = json!({
+                "apiVersion": version, "kind": "PartialObjectMetadataList", "metadata": metadata, "items": items,
+            });
+            Reply::json(200, &list)
         }
         Form::Table => {
             let include = call.request.query.get("includeObject").unwrap_or("Metadata");
             let mut table = table::table(items, resource, include, call.now(), "");
             json::put(&mut table, &["metadata"], metadata);
-            table
+            Reply::json(200, &table)
         }
     }
 }
 
-/// A list; its items name their kind only if the kind is a custom one.
-pub(super) fn list_object(
-    version: &str,
-    kind: &str,
-    metadata: &Value,
-    items: &[Arc<Value>],
+/// A list of whole objects, in the order in which keys are written everywhere.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct List<'a> {
+    api_version: &'a str,
+    items: Vec<Item<'a>>,
+    kind: &'a str,
+    metadata: &'a Value,
+}
+
+/// An object in a list. It names its kind only if that is a custom one.
+struct Item<'a> {
+    object: &'a Value,
     with_kind: bool,
-) -> Value {
-    let items: Vec<Value> = items
-        .iter()
-        .map(|item| match &**item {
-            Value::Object(map) if !with_kind => map
-                .iter()
-                .filter(|(key, _)| *key != "kind" && *key != "apiVersion")
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
-            item => item.clone(),
-        })
-        .collect();
-    json!({"apiVersion": version, "kind": kind, "metadata": metadata, "items": items})
+}
+
+impl Serialize for Item<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.object {
+            Value::Object(map) if !self.with_kind => serializer
+                .collect_map(map.iter().filter(|(key, _)| *key != "kind" && *key != "apiVersion")),
+            object => object.serialize(serializer),
+        }
+    }
+}
+
+/// The answer with a list of whole objects: written as they are, not copied first.
+pub(super) fn whole(resource: &Resource, metadata: &Value, items: &[Arc<Value>]) -> Reply {
+    let with_kind = resource.custom().is_some();
+    let list = List {
+        api_version: &resource.api_version(),
+        items: items.iter().map(|object| Item { object, with_kind }).collect(),
+        kind: &resource.list_kind,
+        metadata,
+    };
+    // Values are written without fail.
+    Reply::bytes(200, serde_json::to_vec(&list).unwrap_or_default().into())
 }

@@ -11,7 +11,7 @@ use crate::patch::{self, PatchKind};
 use crate::refusal::{Cause, Named, Refusal};
 use crate::registry::Resource;
 use crate::respond::Reply;
-use crate::schema::{Schema, Shape, decode};
+use crate::schema::{Reference, Schema, Shape, decode};
 use crate::state::State;
 use crate::store::Stored;
 use crate::{apply, crd, json};
@@ -100,7 +100,7 @@ pub(super) fn scale(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
 /// A `Scale` of a request, read as the schema of its kind has it.
 fn decoded(mut scale: Value) -> Result<Value, Refusal> {
     let schema = Schema {
-        shape: Shape::Ref("io.k8s.api.autoscaling.v1.Scale".to_owned()),
+        shape: Shape::Ref(Reference::new("io.k8s.api.autoscaling.v1.Scale")),
         ..Schema::default()
     };
     match decode::decode(&mut scale, &schema, "Scale", &mut Vec::new()) {

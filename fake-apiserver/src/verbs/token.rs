@@ -29,7 +29,7 @@ pub(super) fn request(state: &mut State, call: &Call<'_>) -> Result<Reply, Refus
     check_duration(seconds)?;
     let now = call.now();
     let id = state.seeds.uid();
-    let mut claims = Claims::new(&account.value, id, now.as_second(), seconds);
+    let mut claims = Claims::new(&account.value(), id, now.as_second(), seconds);
     let audiences = strings(&asked, &["spec", "audiences"]);
     if !audiences.is_empty() {
         claims.aud = audiences;
@@ -93,7 +93,7 @@ fn bind(
         let namespace = if holder == Holder::Node { "" } else { call.namespace() };
         let found = state.store.get(&id, &Key::new(namespace, name));
         let named = Named { group: "", resource: holder.plural() };
-        found.map(|stored| stored.value.clone()).ok_or_else(|| Refusal::not_found(named, name))
+        found.map(|stored| stored.value()).ok_or_else(|| Refusal::not_found(named, name))
     };
     let name = text(reference, &["name"]);
     let object = find(holder, name)?;

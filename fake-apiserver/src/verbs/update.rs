@@ -222,7 +222,7 @@ pub(super) fn replace(
     let mut stored_value = (*answer).clone();
     body::to_storage(&mut stored_value, &resource);
     if deletion_is_complete(&answer) {
-        state.store.remove(&resource.id, call.key(), (*existing.value).clone(), &call.author);
+        state.store.remove(&resource.id, call.key(), (*existing.value()).clone(), &call.author);
         strategy::after_removal(state, &resource);
         return read::reply(call, 200, &answer, warnings);
     }

@@ -222,7 +222,7 @@ impl Watch {
     }
 
     fn tell(&mut self, kind: &str, stored: &Stored, value: &Arc<Value>) {
-        if self.accept.form == Form::Object && Arc::ptr_eq(value, &stored.value) {
+        if self.accept.form == Form::Object && stored.reads(value) {
             self.push(kind, stored.bytes());
         } else {
             let value = value.clone();

@@ -3,6 +3,7 @@
 
 mod care;
 mod faults;
+mod machinery;
 mod pods;
 mod runtime;
 mod sets;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fake_apiserver::kubelet::{
-    ContainerRef, ContainerRuntime, ContainerStart, Content, ExecResult, Kill,
+    ContainerRef, ContainerRuntime, ContainerStart, Content, ExecResult, Kill, PauseRuntime,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -250,4 +250,43 @@ async fn an_isolated_node_runs_on_and_catches_up() {
     node.restore();
     sleep(Duration::from_secs(2)).await;
     assert_eq!(script.log(), ["main  #0", "main stops", "main gone"]);
+}
+
+/// Containers that pause, of images that cannot be had at first.
+struct Missing(Arc<Mutex<u32>>);
+
+impl ContainerRuntime for Missing {
+    fn run(&self, start: ContainerStart) -> BoxFuture<'static, i32> {
+        PauseRuntime.run(start)
+    }
+
+    fn exec(&self, at: &ContainerRef, command: &[String]) -> BoxFuture<'static, ExecResult> {
+        PauseRuntime.exec(at, command)
+    }
+
+    fn pull(&self, _image: &str, _node: &str) -> Option<String> {
+        let mut tries = self.0.lock().unwrap();
+        *tries += 1;
+        (*tries < 4).then(|| "not found".to_owned())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_cannot_be_pulled_is_tried_again_with_growing_pauses() {
+    let tries = Arc::new(Mutex::new(0));
+    let runtime: Arc<dyn ContainerRuntime> = Arc::new(Missing(Arc::clone(&tries)));
+    let world = World::with(1, &runtime);
+    world.create::<Pod>(pod("web", &json!({}))).await;
+    let waits = |wanted: &'static str| {
+        move |pod: &Pod| {
+            let containers = pod.status.iter().flat_map(|s| s.container_statuses.iter().flatten());
+            let state = containers.filter_map(|c| c.state.as_ref()?.waiting.as_ref()).next();
+            state.is_some_and(|waiting| waiting.reason.as_deref() == Some(wanted))
+        }
+    };
+    world.until::<Pod>("web", waits("ErrImagePull")).await;
+    world.until::<Pod>("web", waits("ImagePullBackOff")).await;
+    let (pod, took) = world.until::<Pod>("web", ready).await;
+    assert!(took >= Duration::from_secs(70), "10, 20 and 40 s, and not {took:?}");
+    assert_eq!((restarts(&pod), *tries.lock().unwrap()), (0, 4));
 }

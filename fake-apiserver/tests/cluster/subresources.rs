@@ -1,18 +1,26 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use fake_apiserver::kubelet::{
-    ContainerRef, ContainerRuntime, ContainerStart, ExecResult, PauseRuntime,
+    ContainerRef, ContainerRuntime, ContainerStart, ExecResult, LogLine, PauseRuntime,
 };
 use futures::future::BoxFuture;
+use futures::{AsyncBufReadExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{EvictParams, LogParams};
+use kube::api::{DeleteParams, EvictParams, LogParams};
 use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// Containers that wrote three lines and then pause.
-struct Writers;
+/// Containers that wrote three lines, one a second, and then what they are told to.
+#[derive(Default)]
+struct Writers(Mutex<Vec<LogLine>>);
+
+fn line(second: i64, text: &str) -> LogLine {
+    let at: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    LogLine { at: at + Duration::from_secs(second.unsigned_abs()), text: text.to_owned() }
+}
 
 impl ContainerRuntime for Writers {
     fn run(&self, start: ContainerStart) -> BoxFuture<'static, i32> {
@@ -23,9 +31,10 @@ impl ContainerRuntime for Writers {
         PauseRuntime.exec(at, command)
     }
 
-    fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<String>> {
-        (!previous)
-            .then(|| (1..=3).map(|n| format!("{} of {} says {n}", at.container, at.pod)).collect())
+    fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<LogLine>> {
+        let says = |n| line(n, &format!("{} of {} says {n}", at.container, at.pod));
+        let more = self.0.lock().unwrap().clone();
+        (!previous).then(|| (1..=3).map(says).chain(more).collect())
     }
 }
 
@@ -53,7 +62,7 @@ fn refused<T: std::fmt::Debug>(result: kube::Result<T>) -> (u16, String) {
 
 #[tokio::test(start_paused = true)]
 async fn logs_come_from_the_node() {
-    let runtime: Arc<dyn ContainerRuntime> = Arc::new(Writers);
+    let runtime: Arc<dyn ContainerRuntime> = Arc::new(Writers::default());
     let world = World::with(1, &runtime);
     world.create::<Pod>(pod("one", &["main"])).await;
     world.create::<Pod>(pod("two", &["x", "y"])).await;
@@ -78,6 +87,49 @@ async fn logs_come_from_the_node() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_is_cut_and_stamped_as_it_is_asked_for() {
+    let runtime: Arc<dyn ContainerRuntime> = Arc::new(Writers::default());
+    let world = World::with(1, &runtime);
+    world.create::<Pod>(pod("one", &["main"])).await;
+    running(&world, "one").await;
+    let api: Api<Pod> = world.api();
+    // It is 00:00:10 now, and the lines are of the seconds 1 to 3.
+    tokio::time::sleep_until(world.began + Duration::from_secs(10)).await;
+    let some = LogParams { since_seconds: Some(8), timestamps: true, ..LogParams::default() };
+    let stamped = "2026-01-01T00:00:02.000000000Z main of one says 2\n\
+                   2026-01-01T00:00:03.000000000Z main of one says 3\n";
+    assert_eq!(api.logs("one", &some).await.unwrap(), stamped);
+    let since = "2026-01-01T00:00:03Z".parse().ok();
+    let some = LogParams { since_time: since, limit_bytes: Some(4), ..LogParams::default() };
+    assert_eq!(api.logs("one", &some).await.unwrap(), "main");
+    let both =
+        "/api/v1/namespaces/default/pods/one/log?sinceTime=2026-01-01T00:00:03Z&sinceSeconds=8";
+    let request = http::Request::get(both).body(Vec::new()).unwrap();
+    let (code, text) = refused(world.client.request_text(request).await);
+    assert_eq!(code, 422);
+    assert!(text.contains("at most one of `sinceTime` or `sinceSeconds`"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_is_followed_until_its_container_ends() {
+    let writers = Arc::new(Writers::default());
+    let runtime: Arc<dyn ContainerRuntime> = Arc::clone(&writers) as _;
+    let world = World::with(1, &runtime);
+    world.create::<Pod>(pod("one", &["main"])).await;
+    running(&world, "one").await;
+    let api: Api<Pod> = world.api();
+    let params = LogParams { follow: true, tail_lines: Some(1), ..LogParams::default() };
+    let mut lines = api.log_stream("one", &params).await.unwrap().lines();
+    assert_eq!(lines.try_next().await.unwrap().as_deref(), Some("main of one says 3"));
+    for text in ["four", "five"] {
+        writers.0.lock().unwrap().push(line(4, text));
+        assert_eq!(lines.try_next().await.unwrap().as_deref(), Some(text));
+    }
+    api.delete("one", &DeleteParams::default()).await.unwrap();
+    assert_eq!(lines.try_next().await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_eviction_that_a_budget_forbids_is_refused() {
     let world = World::new();
     world.create::<Pod>(pod("one", &["main"])).await;
@@ -93,7 +145,7 @@ async fn an_eviction_that_a_budget_forbids_is_refused() {
     let api: Api<Pod> = world.api();
     let (code, _) = refused(api.evict("one", &EvictParams::default()).await);
     assert_eq!(code, 429);
-    world.api::<Budget>().delete("b", &kube::api::DeleteParams::default()).await.unwrap();
+    world.api::<Budget>().delete("b", &DeleteParams::default()).await.unwrap();
     api.evict("one", &EvictParams::default()).await.unwrap();
     // The container ends at once, and soon the pod is gone: its history has the last of it.
     let last = world.server.history(0).into_iter().rfind(|change| change.name == "one").unwrap();

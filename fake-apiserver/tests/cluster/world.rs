@@ -18,6 +18,7 @@ pub(crate) struct World {
     pub(crate) server: ApiServer,
     pub(crate) client: Client,
     pub(crate) nodes: Vec<NodeHandle>,
+    pub(crate) began: Instant,
 }
 
 /// A clock that follows tokio's, from a fixed moment on.
@@ -34,7 +35,7 @@ impl World {
     }
 
     pub(crate) fn with(nodes: u8, runtime: &Arc<dyn ContainerRuntime>) -> Self {
-        let clock = clock();
+        let (began, clock) = (Instant::now(), clock());
         let server = ApiServer::new(Options { clock: Arc::clone(&clock), seed: 1 });
         let client = server.client();
         tokio::spawn(controllers::controllers(server.client(), Arc::clone(&clock)));
@@ -52,7 +53,7 @@ impl World {
             tokio::spawn(kubelet.run());
             handle
         });
-        Self { nodes: handles.collect(), server, client }
+        Self { nodes: handles.collect(), server, client, began }
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>

@@ -196,6 +196,12 @@ pub struct PodStatus {
     /// An irreversible act that is about to be done in it.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub intent: Option<IntentStatus>,
+    /// The copy that is being made in it, if it is a subscriber.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub task: Option<AsyncStatus>,
+    /// How many copies were begun in it since it last followed, if it is a subscriber.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub copies: Option<u32>,
     /// Its upgrade in place failed.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub non_rep_upgrade_failed: Option<bool>,
@@ -437,7 +443,7 @@ pub struct StandbyRebuild {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClassicUpgradeStatus {
-    /// Its state.
+    /// How far it is: UpgradingStandby, UpgradingActive or RollingBack.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub upgrade_state: Option<String>,
     /// The image has changed and pods have yet to be replaced.
@@ -449,6 +455,34 @@ pub struct ClassicUpgradeStatus {
     /// The last value of resetUpgradeState that was heeded.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub prev_reset_upgrade_state: Option<String>,
+    /// The image that pods are made with.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The image that the pair had when the one that is under way began.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub from_image: Option<String>,
+    /// The image that it is to have.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub to_image: Option<String>,
+    /// How often in a row the roles could not be changed for it.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub tries: Option<i32>,
+    /// The image that could not be upgraded to.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub failed_image: Option<String>,
+    /// Why.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// How the last one ended: Done or GivenUp.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// A sentence about that.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When it ended.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub ended: Option<Time>,
 }
 
 /// The subscribers.

@@ -2,7 +2,8 @@
 //!
 //! Never: looks at the state of the pair, nor gives orders. Every "unknown" has a deadline (I6).
 
-use std::fmt;
+mod words;
+
 use std::time::Duration;
 
 use crate::agent::{Daemon, Db, Facts, Instance, PeerState, RepScheme, RepState, RunState, Verb};
@@ -266,6 +267,29 @@ pub fn of_lone(seen: &Member, known: Option<&Incarnation>, patience: Patience) -
     if facts.open == Some(false) { Health::Ailing(Ailment::Closed) } else { Health::Healthy }
 }
 
+/// The health of a subscriber.
+#[must_use]
+pub fn of_subscriber(seen: &Member, known: Option<&Incarnation>, patience: Patience) -> Health {
+    let (facts, unchanged) = match reach(seen, None, known, patience) {
+        Ok(reached) => reached,
+        Err(health) => return health,
+    };
+    if let Some(health) = database(facts, unchanged, patience) {
+        return health;
+    }
+    let bounded = |puzzle| bounded(puzzle, unchanged, patience.rep_state);
+    match (facts.rep_scheme, facts.rep_agent) {
+        (RepScheme::None, _) => Health::Down(Why::NoScheme),
+        (RepScheme::Unknown, _) => bounded(Puzzle::Missing("scheme")),
+        (RepScheme::Exists, RunState::Unknown) => bounded(Puzzle::Missing("replication agent")),
+        (RepScheme::Exists, RunState::NotRunning) => Health::Ailing(Ailment::AgentStopped),
+        (RepScheme::Exists, RunState::Running) if facts.open == Some(false) => {
+            Health::Ailing(Ailment::Closed)
+        }
+        (RepScheme::Exists, RunState::Running) => Health::Healthy,
+    }
+}
+
 /// Whether the member can be asked at all: its facts, and for how long they have been the same.
 fn reach<'a>(
     seen: &'a Member,
@@ -393,53 +417,4 @@ fn bounded(puzzle: Puzzle, unchanged: Duration, limit: Duration) -> Health {
 #[must_use]
 pub const fn settling(state: State) -> bool {
     matches!(state, State::Initializing | State::StandbyStarting | State::StandbyCatchup)
-}
-
-impl fmt::Display for Ailment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AgentStopped => "its replication agent has stopped",
-            Self::Closed => "its database is closed to users",
-            Self::PeerPaused => "its replication to the peer is paused",
-            Self::CountedOut => "the active counts it as failed",
-        })
-    }
-}
-
-impl fmt::Display for Puzzle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unanswered(how) => write!(f, "its agent does not answer ({how})"),
-            Self::NotHeard => f.write_str("its agent has not answered yet"),
-            Self::Missing(what) => write!(f, "its agent does not say about the {what}"),
-            Self::Passing(db) => write!(f, "its database is {db}"),
-            Self::RepState(state) => write!(f, "its replication state is {state}"),
-            Self::Quiescing => f.write_str("its database is being unloaded by a preStop hook"),
-        }
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoPod => f.write_str("there is no such pod"),
-            Self::ForeignPod => f.write_str("the pod belongs to an earlier object of this name"),
-            Self::Terminating => f.write_str("the pod is being deleted"),
-            Self::NoContainer(reason) => write!(f, "container tt does not run ({reason})"),
-            Self::Restarted => f.write_str("container tt has restarted"),
-            Self::Lost(how) => {
-                write!(f, "its agent does not answer ({how}) and its peer has lost touch with it")
-            }
-            Self::Unreachable(how) => write!(f, "its agent does not answer ({how})"),
-            Self::NoInstance => f.write_str("its TimesTen instance is missing"),
-            Self::DaemonDown => f.write_str("its TimesTen daemon is down"),
-            Self::NoDatabase => f.write_str("it has no database"),
-            Self::NotLoaded => f.write_str("its database is not loaded"),
-            Self::AgentWillNotStart => f.write_str("its replication agent does not start"),
-            Self::WillNotOpen => f.write_str("its database does not open"),
-            Self::NoScheme => f.write_str("its database has no replication scheme"),
-            Self::WrongState(state) => write!(f, "its replication state is {state}"),
-            Self::Overdue(puzzle) => write!(f, "{puzzle}, for too long"),
-        }
-    }
 }

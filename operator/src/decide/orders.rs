@@ -137,6 +137,9 @@ pub(super) fn given(field: &Field<'_>) -> Orders {
         }
         State::StandbyDown | State::StandbyStarting | State::StandbyCatchup => {
             field.mend(&mut orders, active);
+            if field.health[standby].is_down() && orders.give[active].is_none() {
+                field.carry_on(&mut orders);
+            }
             field.bring_back(&mut orders, standby);
         }
         State::ConfiguringActive => field.configure(&mut orders, active),
@@ -362,16 +365,6 @@ impl Field<'_> {
             .heard()
             .zip(self.seen.intent_age)
             .is_some_and(|(heard, age)| heard.asked < age)
-    }
-
-    /// Tells TimesTen that the peer has failed, so that commits no longer wait for it.
-    fn take_over(&self, orders: &mut Orders) {
-        let active = self.now.active;
-        let told = self.member(active).facts().is_some_and(|f| f.peer_state == PeerState::Failed);
-        let needed = self.now.rebuild == Rebuild::Copy || self.now.twosafe;
-        if needed && !told {
-            self.order(orders, active, Verb::RepStateSave, None);
-        }
     }
 
     /// Up the ladder: start what has stopped; copy only what cannot be mended (W10).

@@ -180,9 +180,29 @@ impl GoodSource {
     /// The member as a source, if it was heard since `decided` ago.
     #[must_use]
     pub fn seen(member: &Member, decided: Option<Duration>) -> Option<Self> {
-        let fresh = member.heard().zip(decided).is_some_and(|(heard, ago)| heard.asked < ago);
-        (fresh && serves(member)).then_some(Self(()))
+        (fresh(member, decided) && serves(member)).then_some(Self(()))
     }
+
+    /// The member as the source of a subscriber, if it was heard since `decided` ago.
+    #[must_use]
+    pub fn of_subscriber(member: &Member, decided: Option<Duration>) -> Option<Self> {
+        (fresh(member, decided) && feeds(member)).then_some(Self(()))
+    }
+}
+
+fn fresh(member: &Member, decided: Option<Duration>) -> bool {
+    member.heard().zip(decided).is_some_and(|(heard, ago)| heard.asked < ago)
+}
+
+/// The member's last reply shows a database that subscribers are fed from: a standby in step, or
+/// an active that serves without one.
+#[must_use]
+pub fn feeds(member: &Member) -> bool {
+    let facts = member.facts();
+    let in_step = facts.is_some_and(|facts| facts.rep_agent == RunState::Running)
+        && Candidate::seen(member).is_some();
+    let alone = facts.is_some_and(|facts| facts.peer_state == PeerState::Failed);
+    in_step || (alone && serves(member))
 }
 
 /// The member's last reply shows an active that can be copied.

@@ -16,7 +16,8 @@ use crate::agent::{Daemon, Db, Facts, Verb};
 use crate::desired::{DatabaseLost, Desired};
 use crate::objects::Write;
 use crate::observation::{Lone, Member, Replicas, Silence};
-use crate::standing::replicas::{Creation, Replica, ReplicaState, Standing, State};
+use crate::standing::replicas::{Replica, ReplicaState, Standing, State};
+use crate::standing::{Irreversible, PodIntent};
 
 /// Everything one pass will do; nothing later may choose.
 #[derive(Clone, Debug)]
@@ -271,7 +272,8 @@ fn create(member: &Member, replica: &mut Replica, seen: &Replicas) -> Option<Ord
     }
     let uid = &member.pod()?.incarnation.uid;
     if replica.create.as_ref().is_none_or(|create| create.uid != *uid) {
-        replica.create = Some(Creation { uid: uid.clone(), at: seen.now });
+        let act = Irreversible::Create;
+        replica.create = Some(PodIntent { act, uid: uid.clone(), at: seen.now });
         return None;
     }
     let may = orders::may(member, &Verb::CreateDb) && !orders::still_creating(member);

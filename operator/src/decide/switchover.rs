@@ -12,6 +12,7 @@ use super::orders::{Field, Orders};
 use super::proof::Candidate;
 use super::reason::Reason;
 use super::transition::{Scene, Step, both_failed, promoted, sentence};
+use super::upgrade;
 use crate::agent::{RepState, Urgency, Verb};
 use crate::observation::{Member, Observation, Quiet, Role};
 use crate::standing::{
@@ -26,6 +27,8 @@ const HANDOVER_LIMIT: Duration = Duration::from_secs(90);
 pub const GRACE: Duration = Duration::from_secs(2);
 /// How long an agent waits for the standby at a time.
 const WAIT: Duration = Duration::from_secs(10);
+/// The pause after a change of roles that was given up, before one is begun for a drain.
+const DRAIN_PAUSE: Duration = Duration::from_secs(120);
 /// A `closeDb` that was not answered may take effect up to so long after.
 const LATE: Duration = Duration::from_secs(120);
 
@@ -52,13 +55,28 @@ pub(super) fn begin(scene: &Scene<'_>) -> Option<Step> {
     let standing = &scene.seen.standing;
     let asked = standing.switchover_asked != scene.desired.switchover
         && !scene.desired.switchover.is_empty();
-    if standing.switchover.is_some() || !asked {
+    let occasion = match asked {
+        true => Occasion::Asked,
+        false if upgrade::wants_roles_changed(scene) => Occasion::Upgrade,
+        false if drained(scene) => Occasion::Drain,
+        false => return None,
+    };
+    if standing.switchover.is_some() {
         return None;
     }
-    let switchover =
-        Switchover { occasion: Occasion::Asked, stage: Stage::Quiesce, since: scene.seen.now };
+    let switchover = Switchover { occasion, stage: Stage::Quiesce, since: scene.seen.now };
     let step = scene.step(State::Switchover, doing(scene, "clients are kept out"));
     Some(Step { switchover: Some(switchover), ..step })
+}
+
+/// The active's node is cordoned, most likely to be drained: the eviction is to hit a standby. A
+/// budget does not let the active's pod go, so that until then the drain waits.
+fn drained(scene: &Scene<'_>) -> bool {
+    let cordoned = |member: &Member| member.pod().is_some_and(|pod| pod.cordoned);
+    let last = scene.seen.standing.switched.as_ref();
+    let given_up = last.is_some_and(|last| last.outcome == Outcome::GivenUp);
+    let rested = !given_up || scene.seen.in_state > DRAIN_PAUSE;
+    cordoned(scene.a()) && !cordoned(scene.s()) && rested
 }
 
 /// Where a pair goes whose roles are being changed.

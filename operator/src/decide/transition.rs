@@ -9,7 +9,7 @@ use super::health::{Ailment, Health, Why};
 use super::human::Cause;
 use super::proof::{self, Candidate};
 use super::reason::Reason;
-use super::{human, recovery, switchover};
+use super::{human, recovery, switchover, takeover};
 use crate::agent::{Db, RepState, RunState, Verb};
 use crate::desired::{Desired, TrappedData};
 use crate::observation::{Member, Observation};
@@ -217,7 +217,7 @@ fn active_takeover(scene: &Scene<'_>) -> Step {
         Health::Down(why) => after_active(scene, why),
         Health::Unknown(puzzle) => scene.stay(Reason::Unclear(a.name.clone(), puzzle.clone())),
         // Said to TimesTen that the peer has failed, or no need to: the log is kept for it.
-        _ if scene.seen.standing.rebuild != Rebuild::Copy && !scene.seen.standing.twosafe => {
+        _ if !takeover::declares(&scene.seen.standing) => {
             scene.step(State::StandbyDown, Reason::Rebuilding(s.name.clone(), "starting it".into()))
         }
         Health::OtherDown => {

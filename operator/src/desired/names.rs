@@ -9,7 +9,7 @@ use super::{Desired, SpecProblem};
 use crate::crd::{GROUP, KIND, STORED, TimesTenClassic};
 
 /// The longest name of an object: its pods, services and claims have longer ones.
-const LONGEST_NAME: usize = 50;
+pub(super) const LONGEST_NAME: usize = 50;
 
 /// The object that everything belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Owner {
 }
 
 /// A DNS label that starts with a letter.
-fn is_service_name(name: &str) -> bool {
+pub(super) fn is_service_name(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     name.bytes().all(known)
         && name.starts_with(|first: char| first.is_ascii_lowercase())

@@ -39,6 +39,21 @@ pub enum DatabaseLost {
     Recreate,
 }
 
+/// Who replaces the pods of a pair when the image changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageUpgrades {
+    /// The operator, one after the other, with a planned change of roles between them.
+    Automatic,
+    /// The user, who deletes them.
+    Manual,
+}
+
+/// That of the spec.
+pub(super) fn image_upgrades(tt: &TtSpec) -> Result<ImageUpgrades, SpecProblem> {
+    let choices = [("Auto", ImageUpgrades::Automatic), ("Manual", ImageUpgrades::Manual)];
+    choice("ttspec.imageUpgradeStrategy", tt.image_upgrade_strategy.as_deref(), choices)
+}
+
 /// That of the spec.
 pub(super) fn fencing(tt: &TtSpec) -> Result<FencingPolicy, SpecProblem> {
     use FencingPolicy::{Confirmed, RouteFenced};

@@ -55,6 +55,6 @@ fn generated(owner: &Owner, tt: &TtSpec, port: u16, zero: &str, one: &str) -> St
 fn subscriber_hosts(owner: &Owner, tt: &TtSpec) -> Vec<String> {
     let Some(subscribers) = &tt.subscribers else { return Vec::new() };
     let most = subscribers.max_replicas.or(subscribers.replicas).unwrap_or_default();
-    let name = subscribers.name.clone().unwrap_or_else(|| format!("{}-sub", owner.name));
+    let name = super::subscribers::name(tt, owner);
     (0..most).map(|ordinal| owner.host(&format!("{name}-{ordinal}"))).collect()
 }

@@ -23,6 +23,8 @@ pub struct Timeouts {
     pub post: Option<Duration>,
     /// For an asynchronous task.
     pub task: Option<Duration>,
+    /// For the standby of a pair, when its pod was replaced by an upgrade.
+    pub upgrade: Option<Duration>,
     /// For the pod with the best database, after both have failed.
     pub waiting: Option<Duration>,
 }
@@ -50,6 +52,7 @@ impl Timeouts {
             get: limit(tt.agent_get_timeout, 60),
             post: limit(Some(post), post),
             task: limit(tt.agent_async_timeout, post),
+            upgrade: limit(tt.upgrade_down_pod_timeout, 600),
             waiting: limit(tt.waiting_for_active_timeout, 0),
         }
     }

@@ -1,5 +1,6 @@
 //! How the databases belong together, and who replaces the pods of those that do not.
 
+use super::policy::{self, ImageUpgrades};
 use super::{SpecProblem, choice};
 use crate::crd::TtSpec;
 
@@ -47,8 +48,7 @@ impl Topology {
 /// `imageUpgradeStrategy: Manual` or `updateStrategy.type: OnDelete` leave it to the user, who is
 /// then not held up by a partition either.
 fn replaced(tt: &TtSpec) -> Result<Replaced, SpecProblem> {
-    let word = tt.image_upgrade_strategy.as_deref();
-    let manual = choice("ttspec.imageUpgradeStrategy", word, [("Auto", false), ("Manual", true)])?;
+    let manual = policy::image_upgrades(tt)? == ImageUpgrades::Manual;
     let strategy = tt.update_strategy.as_ref();
     let word = strategy.map(|strategy| strategy.type_.as_str());
     let choices = [("RollingUpdate", false), ("OnDelete", true)];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::agent::{AgentError, Facts, TaskReport, Urgency, Verb};
+use crate::agent::{AgentError, Db, Facts, TaskReport, Urgency, Verb};
 use crate::observation::{Agent, Doing, Failure, Heard, Markers, Quiet, Role, Silence, Task};
 use crate::standing::Incarnation;
 
@@ -128,6 +128,9 @@ impl Link {
         }
         match answer {
             Ok(facts) => {
+                if facts.db == Db::None {
+                    self.failures.retain(|failed| failed.verb != Verb::DestroyDb);
+                }
                 let same =
                     self.heard.as_ref().filter(|h| health_key(&h.facts) == health_key(&facts));
                 let unchanged = same.map_or(now, |heard| heard.unchanged);
@@ -179,6 +182,10 @@ impl Link {
             self.fresh_from = now;
         }
         match result {
+            // What was done shows in a moment; if it does not, it is told again after a pause.
+            Ok(()) if matches!(verb, Verb::Die | Verb::DestroyDb) => {
+                self.fail(verb, (false, false), "it is done, and does not show yet".into(), now);
+            }
             Ok(()) => {
                 self.failures.retain(|failed| failed.verb.name() != verb.name());
                 match verb {

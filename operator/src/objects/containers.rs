@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::headless_service::CS_PORT;
+use super::pod::Kind;
 use super::{pod, resources};
 use crate::agent::PORT as AGENT_PORT;
 use crate::desired::{Desired, Exporter, Topology};
@@ -26,7 +27,12 @@ const QUIESCE: &str = "/usr/bin/perl /timesten/operator/operator/starthost.pl -q
     /tt/home/timesten/preStopHook.log 2>&1";
 
 /// `tt`: TimesTen and its agent.
-pub(super) fn tt(desired: &Desired, user: Option<&Container>, config: bool) -> Container {
+pub(super) fn tt(
+    desired: &Desired,
+    kind: Kind,
+    user: Option<&Container>,
+    config: bool,
+) -> Container {
     let nothing = Container::default();
     let user = user.unwrap_or(&nothing);
     let mut mounts = user.volume_mounts.clone().unwrap_or_default();
@@ -46,10 +52,10 @@ pub(super) fn tt(desired: &Desired, user: Option<&Container>, config: bool) -> C
             port("cs", CS_PORT),
             port("repl", i32::from(desired.rep_port)),
         ]),
-        env: Some(environment(desired, user)),
+        env: Some(environment(desired, kind, user)),
         env_from: user.env_from.clone(),
         security_context: Some(user.security_context.clone().unwrap_or_else(|| security(desired))),
-        readiness_probe: user.readiness_probe.clone().or_else(|| readiness(desired)),
+        readiness_probe: user.readiness_probe.clone().or_else(|| readiness(desired, kind)),
         liveness_probe: user.liveness_probe.clone(),
         startup_probe: user.startup_probe.clone(),
         lifecycle: user.lifecycle.clone().or_else(|| lifecycle(desired)),
@@ -114,7 +120,7 @@ pub(super) fn exporter(
     }
 }
 
-fn environment(desired: &Desired, user: &Container) -> Vec<EnvVar> {
+fn environment(desired: &Desired, kind: Kind, user: &Container) -> Vec<EnvVar> {
     let mut all = user.env.clone().unwrap_or_default();
     all.push(env("TT_OPERATOR_MANAGED", "1"));
     all.push(env("TIMESTEN_HOME", INSTANCE));
@@ -126,6 +132,7 @@ fn environment(desired: &Desired, user: &Container) -> Vec<EnvVar> {
     all.push(env("TT_DB_NAME", desired.name()));
     // Old agents need it, whatever the topology.
     all.push(env("TT_REPLICATION_TOPOLOGY", "activeStandbyPair"));
+    all.extend((kind == Kind::Subscriber).then(|| env("TT_SUBSCRIBER", "1")));
     all
 }
 
@@ -175,9 +182,10 @@ fn security(desired: &Desired) -> SecurityContext {
     }
 }
 
-/// Ready is who may be written to: in a pair the active, else whoever is up.
-fn readiness(desired: &Desired) -> Option<Probe> {
+/// Ready is who may be written to: in a pair the active, else whoever is up. Subscribers are read.
+fn readiness(desired: &Desired, kind: Kind) -> Option<Probe> {
     let file = match desired.topology {
+        _ if kind == Kind::Subscriber => "/tmp/readiness",
         Topology::ActiveStandbyPair if !desired.readiness_probe => return None,
         Topology::ActiveStandbyPair => "/tmp/active",
         Topology::NonReplicated { .. } => "/tmp/readiness",

@@ -1,14 +1,14 @@
 //! The PodDisruptionBudget: a drain takes one pod at a time.
 
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::metadata;
 use crate::desired::Desired;
 use crate::labels;
 
-/// Builds it.
+/// Builds it. Subscribers do not count: what becomes of them must not keep a node from being drained.
 pub(super) fn build(desired: &Desired) -> PodDisruptionBudget {
     PodDisruptionBudget {
         metadata: metadata(desired, &desired.object_names().disruption_budget),
@@ -16,7 +16,13 @@ pub(super) fn build(desired: &Desired) -> PodDisruptionBudget {
             max_unavailable: Some(IntOrString::Int(1)),
             selector: Some(LabelSelector {
                 match_labels: Some(labels::selector(&desired.owner)),
-                ..LabelSelector::default()
+                match_expressions: desired.subscribers.as_ref().map(|_| {
+                    vec![LabelSelectorRequirement {
+                        key: labels::SUBSCRIBER.into(),
+                        operator: "DoesNotExist".into(),
+                        values: None,
+                    }]
+                }),
             }),
             ..PodDisruptionBudgetSpec::default()
         }),

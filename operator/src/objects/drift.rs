@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use k8s_openapi::{Metadata, NamespaceResourceScope, Resource};
 use kube::ResourceExt;
@@ -87,20 +88,38 @@ pub fn drift(wanted: &Wanted, live: &Live) -> Vec<Write> {
             .as_ref()
             .and_then(|service| differs(service, live.active_service.as_ref())),
         differs(&wanted.disruption_budget, live.disruption_budget.as_ref()),
-        stateful_set(wanted, live),
+        stateful_set(&wanted.stateful_set, live.stateful_set.as_ref(), wanted.keeps_images),
+        subscribers(wanted, live),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-fn stateful_set(wanted: &Wanted, live: &Live) -> Option<Write> {
-    let set = &wanted.stateful_set;
-    let Some(live) = live.stateful_set.as_ref() else { return missing(set, None) };
+fn stateful_set(
+    set: &StatefulSet,
+    live: Option<&Arc<StatefulSet>>,
+    keeps_images: bool,
+) -> Option<Write> {
+    let Some(live) = live else { return missing(set, None) };
     if belongs_to_another(&set.metadata, &live.metadata) {
         return None;
     }
-    let set = edit::edited(wanted, live)?;
+    let set = edit::edited(set, keeps_images, live)?;
+    Some(Write::Replace(target(&set, live.resource_version())?))
+}
+
+/// Subscribers that are no longer wanted are scaled to none; their volumes stay.
+fn subscribers(wanted: &Wanted, live: &Live) -> Option<Write> {
+    if let Some(set) = &wanted.subscribers {
+        return stateful_set(set, live.subscribers.as_ref(), wanted.keeps_images);
+    }
+    let live = live.subscribers.as_ref()?;
+    let mut set = live.as_ref().clone();
+    let spec = set.spec.as_mut().filter(|spec| spec.replicas != Some(0))?;
+    spec.replicas = Some(0);
+    set.status = None;
+    set.metadata.managed_fields = None;
     Some(Write::Replace(target(&set, live.resource_version())?))
 }
 
@@ -135,6 +154,7 @@ pub fn taken(wanted: &Wanted, live: &Live) -> Option<String> {
         .or_else(|| of(wanted.active_service.as_ref()?, live.active_service.as_ref()))
         .or_else(|| of(&wanted.disruption_budget, live.disruption_budget.as_ref()))
         .or_else(|| of(&wanted.stateful_set, live.stateful_set.as_ref()))
+        .or_else(|| of(wanted.subscribers.as_ref()?, live.subscribers.as_ref()))
 }
 
 fn missing<K>(wanted: &K, live: Option<&Arc<K>>) -> Option<Write>

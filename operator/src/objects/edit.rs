@@ -8,7 +8,6 @@ use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
 use kube::ResourceExt;
 use serde_json::json;
 
-use super::Wanted;
 use super::difference::within;
 
 /// Annotation of a StatefulSet: a number made of the template that was asked for. What an edit of the
@@ -25,11 +24,14 @@ pub(super) fn number(mut set: StatefulSet) -> StatefulSet {
 }
 
 /// The set as it has to be written; nothing if it is as it should be.
-pub(super) fn edited(wanted: &Wanted, live: &StatefulSet) -> Option<StatefulSet> {
-    let (upgraded, wanted) = (wanted.upgraded, &wanted.stateful_set);
+pub(super) fn edited(
+    wanted: &StatefulSet,
+    keeps_images: bool,
+    live: &StatefulSet,
+) -> Option<StatefulSet> {
     let (should, is) = (wanted.spec.as_ref()?, live.spec.as_ref()?);
     let mut template = should.template.clone();
-    if upgraded {
+    if keeps_images {
         keep_images(&mut template, &is.template);
     }
     // Pods would mount volumes that they have not, or lose one that a database is on.
@@ -70,13 +72,13 @@ fn claims(spec: &StatefulSetSpec) -> Vec<String> {
     spec.volume_claim_templates.iter().flatten().map(ResourceExt::name_any).collect()
 }
 
-/// The image of pods that the operator replaces itself belongs to upgrades.
+/// The image of pods that the operator replaces itself belongs to its upgrades.
 fn keep_images(template: &mut PodTemplateSpec, live: &PodTemplateSpec) {
     let (Some(spec), Some(live)) = (&mut template.spec, &live.spec) else { return };
     let keep = |containers: &mut Vec<Container>, live: &[Container]| {
         for container in containers {
             let same = live.iter().find(|live| live.name == container.name);
-            if let Some(same) = same.filter(|_| OURS.contains(&container.name.as_str())) {
+            if let Some(same) = same.filter(|_| UPGRADED.contains(&container.name.as_str())) {
                 container.image.clone_from(&same.image);
             }
         }
@@ -88,4 +90,4 @@ fn keep_images(template: &mut PodTemplateSpec, live: &PodTemplateSpec) {
 }
 
 /// Containers that run the TimesTen image.
-const OURS: [&str; 4] = ["tt", "ttinit", "daemonlog", "exporter"];
+pub(super) const UPGRADED: [&str; 4] = ["tt", "ttinit", "daemonlog", "exporter"];

@@ -27,10 +27,20 @@ const ARCH: &str = "kubernetes.io/arch";
 /// The label of a node's name.
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
-/// Builds the template.
-pub(super) fn template(desired: &Desired) -> PodTemplateSpec {
-    let user = desired.template.spec.clone().unwrap_or_default();
-    let tt = containers::tt(desired, named(&user.containers, "tt"), has_config(desired, &user));
+/// What runs in a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A database of the pair, or one without replication.
+    Database,
+    /// A subscriber of the pair.
+    Subscriber,
+}
+
+/// Builds the template from the user's.
+pub(super) fn template(desired: &Desired, kind: Kind, user: &PodTemplateSpec) -> PodTemplateSpec {
+    let user = user.spec.clone().unwrap_or_default();
+    let tt =
+        containers::tt(desired, kind, named(&user.containers, "tt"), has_config(desired, &user));
     let mut all: Vec<Container> = user
         .containers
         .iter()
@@ -48,9 +58,11 @@ pub(super) fn template(desired: &Desired) -> PodTemplateSpec {
     let place =
         all.len() - usize::from(desired.daemon_log) - usize::from(desired.exporter.is_some());
     all.insert(place, tt);
+    let mut labels = labels::all(&desired.owner);
+    labels.extend((kind == Kind::Subscriber).then(labels::subscriber));
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(labels::all(&desired.owner)),
+            labels: Some(labels),
             annotations: Some(labels::annotations(&desired.owner)),
             ..ObjectMeta::default()
         }),

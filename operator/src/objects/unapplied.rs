@@ -8,11 +8,10 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use super::difference::{parts, within};
-use super::{Wanted, pod};
-use crate::desired::{Desired, Replaced, Topology};
-
-/// The label in which Kubernetes says of which template a pod was made.
-const REVISION: &str = "controller-revision-hash";
+use super::edit::UPGRADED;
+use super::{Live, Wanted, pod};
+use crate::desired::{Desired, ImageUpgrades, Replaced, Topology};
+use crate::labels::{self, REVISION};
 
 /// A part of the spec that is not in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,14 +57,23 @@ impl std::fmt::Display for Unapplied {
 pub fn unapplied(
     desired: &Desired,
     wanted: &Wanted,
-    live: Option<&StatefulSet>,
+    live: &Live,
     pods: &[&Pod],
     scheme: Option<&str>,
 ) -> Vec<Unapplied> {
     let mut all = Vec::new();
-    if let Some(live) = live {
+    let (subscribers, members): (Vec<&Pod>, Vec<&Pod>) =
+        pods.iter().partition(|pod| pod.labels().contains_key(labels::SUBSCRIBER));
+    if let Some(live) = live.stateful_set.as_deref() {
         claims(&wanted.stateful_set, live, &mut all);
-        all.extend(old_pods(live, pods, desired.topology));
+        // The operator says itself how far it is with an upgrade.
+        let upgrades = desired.topology == Topology::ActiveStandbyPair
+            && desired.image_upgrades == ImageUpgrades::Automatic;
+        all.extend(old_pods(live, &members, upgrades, || cure(desired.topology)));
+    }
+    if let (Some(wanted), Some(live)) = (&wanted.subscribers, live.subscribers.as_deref()) {
+        claims(wanted, live, &mut all);
+        all.extend(old_pods(live, &subscribers, false, || CURE_OF_SUBSCRIBERS.into()));
     }
     if scheme.is_some_and(|scheme| scheme != desired.rep_create_statement()) {
         all.push(Unapplied::fixed(
@@ -83,8 +91,14 @@ pub fn unapplied(
     all
 }
 
-/// Pods that the present template did not make.
-fn old_pods(live: &StatefulSet, pods: &[&Pod], topology: Topology) -> Option<Unapplied> {
+/// Pods that the present template did not make. With `upgrades` their images are the business of the
+/// operator's own upgrades.
+fn old_pods(
+    live: &StatefulSet,
+    pods: &[&Pod],
+    upgrades: bool,
+    cure: impl FnOnce() -> String,
+) -> Option<Unapplied> {
     let status = live.status.as_ref()?;
     if status.observed_generation < live.metadata.generation {
         return None;
@@ -95,13 +109,27 @@ fn old_pods(live: &StatefulSet, pods: &[&Pod], topology: Topology) -> Option<Una
     let first = old.first()?;
     let template = json!(live.spec.as_ref()?.template);
     let mut parts = parts(&template, &json!(first));
+    let upgraded = |part: &String| {
+        let name = part.strip_suffix("].image").and_then(|part| part.rsplit_once('['));
+        name.is_some_and(|(_, name)| UPGRADED.contains(&name))
+    };
+    if upgrades && parts.iter().any(upgraded) {
+        parts.retain(|part| !upgraded(part));
+        if parts.is_empty() {
+            return None;
+        }
+    }
     if parts.is_empty() {
         // Something was taken away.
         parts.push("a part".into());
     }
     let names = old.iter().map(|pod| pod.name_any()).collect();
-    Some(Unapplied::OldPods(names, parts, cure(topology)))
+    Some(Unapplied::OldPods(names, parts, cure()))
 }
+
+/// What brings an edit of the template into the pods of subscribers that exist.
+const CURE_OF_SUBSCRIBERS: &str = "it takes effect in a pod that is made anew: delete one, and the \
+    next when the first follows again";
 
 /// What brings an edit of the template into pods that exist.
 fn cure(topology: Topology) -> String {

@@ -8,9 +8,9 @@ use super::About;
 use crate::crd::Condition;
 use crate::decide::health::Health;
 use crate::decide::orders::REBUILD_BUDGET;
-use crate::decide::{Plan, Reason, proof, replicas};
+use crate::decide::{self, Plan, Reason, SubscriberPlan, proof, replicas, upgrade};
 use crate::objects::Unapplied;
-use crate::observation::{Observation, Replicas, TtContainer};
+use crate::observation::{Observation, Replicas, Subscriber, TtContainer};
 use crate::standing::State;
 use crate::writes::Trouble;
 
@@ -31,6 +31,9 @@ pub(super) const OBJECTS_APPLIED: &str = "ObjectsApplied";
 /// The standby could not be brought back several times in a row.
 pub(super) const REBUILD_FAILING: &str = "StandbyRebuildFailing";
 
+/// All subscribers follow the pair.
+const SUBSCRIBERS_READY: &str = "SubscribersReady";
+
 /// A condition to say: its type, its status, and the word and sentence for it.
 pub(super) struct Say {
     kind: &'static str,
@@ -43,8 +46,11 @@ pub(super) fn all(before: &[Condition], seen: &Observation, plan: &Plan) -> Vec<
     let hands_off =
         matches!(plan.standing.state, State::ManualInterventionRequired | State::Failed);
     let managed = !hands_off && seen.desired.is_ok();
-    let pair = pair(plan);
-    settled(before, &About::from(seen), pair, managed, because(&plan.because))
+    let pair = pair(plan).into_iter().chain(subscribers(seen, plan)).collect();
+    let desired = seen.desired.as_ref().ok();
+    let upgrade = desired.and_then(|desired| upgrade::pending(&plan.standing, seen, desired));
+    let about = About { upgrade, ..About::from(seen) };
+    settled(before, &about, pair, managed, because(&plan.because))
 }
 
 /// All conditions of databases without replication.
@@ -107,6 +113,21 @@ fn pair(plan: &Plan) -> Vec<Say> {
     ]
 }
 
+/// What is so of the subscribers, if there are any.
+fn subscribers(seen: &Observation, plan: &Plan) -> Option<Say> {
+    let lack = |(seen, planned): (&Subscriber, &SubscriberPlan)| {
+        let lacks = decide::subscribers::lacks(seen, planned, plan.feeds)?;
+        Some(format!("{}: {lacks}", seen.member.name))
+    };
+    let lacking: Vec<String> =
+        seen.subscribers.iter().zip(&plan.subscribers).filter_map(lack).collect();
+    let fails = plan.subscribers.iter().any(decide::subscribers::fails);
+    let word = if fails { "SubscriberCopyFailing" } else { "SubscribersNotReady" };
+    let wrong = (!lacking.is_empty()).then(|| words(word, &lacking.join("; ")));
+    let good = ("AllSubscribersReady", "all subscribers follow the pair");
+    (!seen.subscribers.is_empty()).then(|| unless(SUBSCRIBERS_READY, wrong, good))
+}
+
 /// What is so of the operator's own work.
 fn operator(about: &About<'_>) -> Vec<Say> {
     let silent = about.members.iter().find_map(|member| {
@@ -143,8 +164,15 @@ fn unapplied(about: &About<'_>) -> Option<(String, String)> {
     let all = &about.owned.unapplied;
     let fixed = |unapplied: &&Unapplied| matches!(unapplied, Unapplied::Fixed { .. });
     let (fixed, later): (Vec<_>, Vec<_>) = all.iter().partition(fixed);
-    let word = if fixed.is_empty() { "PodsOutdated" } else { "CannotBeChanged" };
-    let sentences: Vec<String> = fixed.iter().chain(&later).map(ToString::to_string).collect();
+    let word = match &about.upgrade {
+        _ if !fixed.is_empty() => "CannotBeChanged",
+        Some((word, _)) => word,
+        None => "PodsOutdated",
+    };
+    let upgrade = about.upgrade.iter().map(|(_, sentence)| sentence.clone());
+    let later = later.into_iter().map(ToString::to_string);
+    let sentences: Vec<String> =
+        fixed.into_iter().map(ToString::to_string).chain(upgrade).chain(later).collect();
     (!sentences.is_empty()).then(|| words(word, &sentences.join("; ")))
 }
 

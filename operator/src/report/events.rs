@@ -9,6 +9,8 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::ResourceExt;
 
+use super::conditions::SPEC_APPLIED;
+use super::subscribers::is_subscriber;
 use crate::agent::{AgentError, Verb};
 use crate::crd::{PodStatus, TimesTenClassic, TimesTenClassicStatus};
 use crate::objects::Write;
@@ -26,6 +28,10 @@ const EXPECTED_AT_FIRST: [&str; 6] = [
     " RepScheme None",
     " RepState IDLE",
 ];
+
+/// Reasons why the image of the spec is not that of the pods: they have events of their own.
+const UPGRADES: [&str; 5] =
+    ["UpgradeQueued", "UpgradingStandby", "UpgradingActive", "RollingBack", "UpgradeFailed"];
 
 /// Something to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +84,8 @@ pub fn between(
         });
     }
     of_switchover(before, after, &mut notes);
+    of_subscribers(before, after, &mut notes);
+    of_upgrade(before, after, &mut notes);
     if deleting { Vec::new() } else { notes }
 }
 
@@ -95,6 +103,71 @@ fn of_switchover(
     let reason = if warning { "Error" } else { "StateChange" };
     let text = last.message.clone().unwrap_or_default();
     notes.push(Note { warning, reason, text });
+}
+
+/// How many subscribers there are, and how many of them follow.
+fn of_subscribers(
+    before: &TimesTenClassicStatus,
+    after: &TimesTenClassicStatus,
+    notes: &mut Vec<Note>,
+) {
+    let count = |status: &TimesTenClassicStatus| {
+        status.pod_status.iter().filter(|pod| is_subscriber(pod)).count()
+    };
+    let (a, b) = (count(before), count(after));
+    if a != 0 && a != b {
+        let how = if a < b { "increased" } else { "reduced" };
+        let text = format!("Number of subscribers {how} from {a} to {b}");
+        notes.push(Note::normal("Change", text));
+    }
+    let state = |status: &TimesTenClassicStatus| status.subscriber.as_ref()?.state.clone();
+    let (Some(was), Some(now)) = (state(before), state(after)) else { return };
+    if was != now {
+        let warning = was == "AllSubscribersReady";
+        let text = format!("Subscriber state was {was}, now {now}");
+        notes.push(Note { warning, reason: "StateChange", text });
+    }
+}
+
+/// An upgrade goes on, or has ended.
+fn of_upgrade(
+    before: &TimesTenClassicStatus,
+    after: &TimesTenClassicStatus,
+    notes: &mut Vec<Note>,
+) {
+    let Some(upgrade) = &after.classic_upgrade_status else { return };
+    let said = |status: &TimesTenClassicStatus| {
+        let applied = status.conditions.iter().find(|c| c.type_ == SPEC_APPLIED)?;
+        let of_upgrades = UPGRADES.contains(&applied.reason.as_str());
+        of_upgrades.then(|| (applied.reason.clone(), applied.message.clone()))
+    };
+    let reason = |status| said(status).map(|(reason, _)| reason);
+    // Its end says why it has failed.
+    if let Some((word, text)) = said(after).filter(|(word, _)| word != "UpgradeFailed")
+        && reason(before).as_ref() != Some(&word)
+    {
+        notes.push(of_an_upgrade(word == "RollingBack", text));
+    }
+    let ended = |status: &TimesTenClassicStatus| {
+        let upgrade = status.classic_upgrade_status.as_ref()?;
+        upgrade.ended.clone()
+    };
+    if upgrade.ended.is_some() && ended(before) != ended(after) {
+        let text = upgrade.message.clone().unwrap_or_default();
+        notes.push(of_an_upgrade(upgrade.outcome.as_deref() != Some("Done"), text));
+    }
+}
+
+/// Progress, or trouble, of an upgrade.
+fn of_an_upgrade(warning: bool, text: String) -> Note {
+    let reason = if warning { "UpgradeError" } else { "Upgrade" };
+    Note { warning, reason, text }
+}
+
+/// A pod was deleted, so that it is made anew.
+#[must_use]
+pub fn replaced(pod: &str, image: &str) -> Note {
+    of_an_upgrade(false, format!("Deleted pod {pod}: it is made anew with {image}"))
 }
 
 /// The facts of a pod: said when they become known or change, not when they become unknown.
@@ -142,10 +215,11 @@ fn of_pod(old: &PodStatus, new: &PodStatus, notes: &mut Vec<Note>) {
     of_state(old, new, notes);
 }
 
-/// A pod without replication has a state of its own.
+/// A pod without replication has a state of its own, and so has a subscriber.
 fn of_state(old: &PodStatus, new: &PodStatus, notes: &mut Vec<Note>) {
     let (Some(was), Some(now)) = (&old.high_level_state, &new.high_level_state) else { return };
-    if new.intended_state.as_deref() == Some(super::STANDALONE) && was != now {
+    let own = [super::STANDALONE, super::SUBSCRIBER];
+    if new.intended_state.as_deref().is_some_and(|role| own.contains(&role)) && was != now {
         let name = new.name.as_deref().unwrap_or_default();
         let text = format!("Pod {name} state was {was}, now {now}");
         let warning = ["Down", "ManualInterventionRequired"].contains(&now.as_str());
@@ -159,7 +233,7 @@ fn of_conditions(
     after: &TimesTenClassicStatus,
     notes: &mut Vec<Note>,
 ) {
-    use super::conditions::{MANAGED, OBJECTS_APPLIED, REBUILD_FAILING, SPEC_APPLIED, SPEC_VALID};
+    use super::conditions::{MANAGED, OBJECTS_APPLIED, REBUILD_FAILING, SPEC_VALID};
     use super::warnings::{CLOCKS_AGREE, MEMORY_SUFFICIENT, WRITES_ACCEPTED};
     for condition in &after.conditions {
         let bad = match condition.type_.as_str() {
@@ -172,7 +246,9 @@ fn of_conditions(
         let same =
             old.is_some_and(|o| o.status == condition.status && o.reason == condition.reason);
         let told = notes.iter().any(|note| note.text == condition.message);
-        if bad && !same && !told {
+        let of_upgrades =
+            condition.type_ == SPEC_APPLIED && UPGRADES.contains(&condition.reason.as_str());
+        if bad && !same && !told && !of_upgrades {
             notes.push(Note::warning("Error", condition.message.clone()));
         }
     }

@@ -6,15 +6,18 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::conditions::MANAGED;
+use super::subscribers::is_subscriber;
+use super::upgrade;
 use crate::crd::{
     AsyncStatus, IntentStatus, LastFailover, PodStatus, StandbyRebuild, SwitchoverStatus,
     TimesTenClassicStatus,
 };
+use crate::decide::upgrade::pending;
 use crate::observation::Observation;
 use crate::pair::{Both, Ordinal};
 use crate::standing::{
-    Ending, Failover, Incarnation, Intent, Irreversible, Occasion, Outcome, Rebuild, Stage,
-    Standing, State, Switchover, TaskRecord,
+    Ending, Failover, Incarnation, Intent, Irreversible, Occasion, Outcome, PodIntent, Rebuild,
+    Stage, Standing, State, Switchover, TaskRecord,
 };
 
 /// Words of `standbyDownStandbyAS.mode`.
@@ -33,8 +36,10 @@ pub fn standing(status: Option<&TimesTenClassicStatus>) -> Standing {
     standing.state = now;
     standing.previous = state(&status.prev_high_level_state).unwrap_or(now);
     standing.term = status.term.unwrap_or_default();
-    standing.active = active(&status.pod_status);
-    standing.incarnations = Both::each(|ordinal| incarnation(&status.pod_status, ordinal));
+    let members: Vec<PodStatus> =
+        status.pod_status.iter().filter(|pod| !is_subscriber(pod)).cloned().collect();
+    standing.active = active(&members);
+    standing.incarnations = Both::each(|ordinal| incarnation(&members, ordinal));
     standing.intent = status.intent.as_ref().and_then(read_intent);
     standing.task = status.async_status.as_ref().and_then(read_task);
     let rebuild = status.standby_down_standby_as.as_ref();
@@ -55,6 +60,9 @@ pub fn standing(status: Option<&TimesTenClassicStatus>) -> Standing {
         standing.switchover_asked = switchover.prev_switchover.clone().unwrap_or_default();
         standing.switchover = read_switchover(switchover);
         standing.switched = read_ending(switchover);
+    }
+    if let Some(status) = &status.classic_upgrade_status {
+        standing.upgrades = upgrade::read(status);
     }
     if matches!(now, State::ManualInterventionRequired | State::Failed) {
         standing.manual = status
@@ -109,6 +117,9 @@ pub(super) fn keep(
     status.using_twosafe = Some(standing.twosafe);
     status.both_down_recovery_ineligible = Some(standing.lax);
     keep_switchover(status, standing);
+    let desired = seen.desired.as_ref().ok();
+    let pending = desired.is_some_and(|desired| pending(standing, seen, desired).is_some());
+    status.classic_upgrade_status = upgrade::keep(&standing.upgrades, pending);
     status.last_failover = standing.failover.as_ref().map(|failover| LastFailover {
         from: Some(failover.from.clone()),
         to: Some(failover.to.clone()),
@@ -187,6 +198,27 @@ pub(super) fn known(pod: &PodStatus) -> Option<Incarnation> {
     })
 }
 
+/// The intent of a pod beside the pair.
+pub(super) fn intent(intent: &PodIntent, pod: &str) -> IntentStatus {
+    IntentStatus {
+        verb: Some(intent.act.word().into()),
+        pod: Some(pod.to_owned()),
+        pod_uid: Some(intent.uid.clone()),
+        at: Some(Time(intent.at)),
+        ..IntentStatus::default()
+    }
+}
+
+/// The same, read back.
+pub(super) fn read_pod_intent(intent: &IntentStatus) -> Option<PodIntent> {
+    let verb = intent.verb.as_deref()?;
+    Some(PodIntent {
+        act: Irreversible::ALL.into_iter().find(|act| act.word() == verb)?,
+        uid: intent.pod_uid.clone()?,
+        at: intent.at.as_ref()?.0,
+    })
+}
+
 fn read_intent(intent: &IntentStatus) -> Option<Intent> {
     let verb = intent.verb.as_deref()?;
     Some(Intent {
@@ -241,10 +273,15 @@ fn read_switchover(status: &SwitchoverStatus) -> Option<Switchover> {
 fn read_ending(status: &SwitchoverStatus) -> Option<Ending> {
     let outcome = status.outcome.as_deref()?;
     Some(Ending {
-        outcome: Outcome::ALL.into_iter().find(|known| known.word() == outcome)?,
+        outcome: self::outcome(outcome)?,
         text: status.message.clone().unwrap_or_default(),
         at: status.ended.as_ref()?.0,
     })
+}
+
+/// The outcome of that word.
+pub(super) fn outcome(word: &str) -> Option<Outcome> {
+    Outcome::ALL.into_iter().find(|known| known.word() == word)
 }
 
 /// The ordinal at the end of a pod's name.

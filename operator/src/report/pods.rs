@@ -24,6 +24,7 @@ pub(super) fn status(
 ) -> PodStatus {
     let active = of == plan.standing.active;
     let stand = Stand {
+        kind: "Database",
         role: if active { "Active" } else { "Standby" },
         state: plan.health[of].word(),
         ready: plan.ready[of],
@@ -35,6 +36,7 @@ pub(super) fn status(
 
 /// Where a pod stands, in Oracle's words.
 pub(super) struct Stand<'a> {
+    pub(super) kind: &'static str,
     pub(super) role: &'static str,
     pub(super) state: &'static str,
     pub(super) ready: bool,
@@ -54,7 +56,7 @@ pub(super) fn entry(
     let mut pod = old.cloned().unwrap_or_default();
     pod.name = Some(member.name.clone());
     pod.initialized = Some(true);
-    pod.tt_pod_type = Some("Database".into());
+    pod.tt_pod_type = Some(stand.kind.into());
     moved(&mut pod.intended_state, &mut pod.prev_intended_state, stand.role);
     if pod.high_level_state.as_deref() != Some(stand.state) {
         pod.last_high_level_state_switch = Some(now.as_second());

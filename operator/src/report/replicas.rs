@@ -2,17 +2,14 @@
 //!
 //! Never: writes what can be observed again.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
 use super::conditions::{self, MANAGED};
 use super::pods::{self, Stand};
 use super::{STANDALONE, memory, signed};
-use crate::crd::{IntentStatus, PodStatus, TimesTenClassicStatus};
+use crate::crd::{PodStatus, TimesTenClassicStatus};
 use crate::decide::replicas::Plan;
 use crate::observation::{Lone, Replicas};
 use crate::operator::Identity;
-use crate::standing::Irreversible;
-use crate::standing::replicas::{Creation, Replica, ReplicaState, Standing, State};
+use crate::standing::replicas::{Replica, ReplicaState, Standing, State};
 
 /// The status that says what the plan knows. Times move only with what they are the times of.
 #[must_use]
@@ -49,6 +46,7 @@ fn pod(
     let new = Replica::default();
     let replica = plan.standing.pods.get(&member.name).unwrap_or(&new);
     let stand = Stand {
+        kind: "Database",
         role: STANDALONE,
         state: replica.state.word(),
         ready: replica.ready(),
@@ -59,13 +57,7 @@ fn pod(
     let (reason, message) = replica.manual.clone().unzip();
     (pod.reason, pod.message) = (reason, message);
     pod.non_rep_upgrade_failed = member.facts().map(|facts| facts.upgrade_failed);
-    pod.intent = replica.create.as_ref().map(|create| IntentStatus {
-        verb: Some(Irreversible::Create.word().into()),
-        pod: Some(member.name.clone()),
-        pod_uid: Some(create.uid.clone()),
-        at: Some(Time(create.at)),
-        ..IntentStatus::default()
-    });
+    pod.intent = replica.create.as_ref().map(|create| memory::intent(create, &member.name));
     pod
 }
 
@@ -91,9 +83,7 @@ pub fn standing(status: Option<&TimesTenClassicStatus>) -> Standing {
 
 fn read(pod: &PodStatus) -> Option<(String, Replica)> {
     let state = pod.high_level_state.as_deref().and_then(ReplicaState::parse).unwrap_or_default();
-    let create = pod.intent.as_ref().and_then(|intent| {
-        Some(Creation { uid: intent.pod_uid.clone()?, at: intent.at.as_ref()?.0 })
-    });
+    let create = pod.intent.as_ref().and_then(memory::read_pod_intent);
     let manual = pod.reason.clone().zip(pod.message.clone());
     Some((pod.name.clone()?, Replica { state, known: memory::known(pod), create, manual }))
 }

@@ -6,9 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::Timestamp;
-
-use super::Incarnation;
+use super::{Incarnation, PodIntent};
 
 /// The object's high level state; the words are TimesTen's (`status.highLevelState`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,7 +162,7 @@ pub struct Replica {
     /// The incarnation in which its database was last good; none: it never was.
     pub known: Option<Incarnation>,
     /// `createDb` is about to be sent, or was being sent when the operator stopped.
-    pub create: Option<Creation>,
+    pub create: Option<PodIntent>,
     /// Why it needs a human: a reason in CamelCase and a sentence.
     pub manual: Option<(String, String)>,
 }
@@ -175,13 +173,4 @@ impl Replica {
     pub fn ready(&self) -> bool {
         self.state == ReplicaState::Normal
     }
-}
-
-/// The intent to create a database (I7).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Creation {
-    /// The UID of the pod it was decided for (I13).
-    pub uid: String,
-    /// When.
-    pub at: Timestamp,
 }

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Evict, Files, Invalidate, Scale, SetClock, SetPeer, SetRepState, Sidecar, Span};
+use super::{
+    BreakImage, Evict, Files, Invalidate, Scale, SetClock, SetPeer, SetRepState, Sidecar, Span,
+};
 
 /// One step. The key says what is done.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -69,6 +71,17 @@ pub enum Step {
     DropScheme(Member),
     /// Kills a container beside `tt`.
     KillSidecar(Sidecar),
+    /// An image cannot be pulled, or its containers end as soon as they are started.
+    BreakImage(BreakImage),
+    /// All images can be used again.
+    MendImages(Nothing),
+    /// Cordons the node that a pod runs on, as with `kubectl cordon`.
+    Cordon(Member),
+    /// Cordons the node that a pod runs on, and evicts the pod as soon as its budget lets it go, as
+    /// with `kubectl drain`.
+    Drain(Member),
+    /// Uncordons all nodes.
+    Uncordon(Nothing),
     /// Evicts a pod.
     Evict(Evict),
     /// Scales the StatefulSet by hand.
@@ -104,13 +117,37 @@ pub enum Step {
     IsolateOperator(Span),
 }
 
+impl Step {
+    /// Whom a fault befalls, if it is one of the pods alone.
+    #[must_use]
+    pub const fn victim(&self) -> Option<&Member> {
+        match self {
+            Self::KillContainer(of)
+            | Self::DeletePod(of)
+            | Self::KillDaemon(of)
+            | Self::CloseDatabase(of)
+            | Self::StopRepAgent(of)
+            | Self::Release(of)
+            | Self::WipeDatabase(of)
+            | Self::UnloadDatabase(of)
+            | Self::LoseVolume(of)
+            | Self::DropScheme(of)
+            | Self::Invalidate(Invalidate { of, .. })
+            | Self::KillSidecar(Sidecar { of, .. })
+            | Self::Evict(Evict { of, .. })
+            | Self::Agent(AgentMisbehaves { of, .. }) => Some(of),
+            _ => None,
+        }
+    }
+}
+
 /// Written as `{}`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
 /// A member of a pair: `active`, `standby` (as of now), `second/active` of another object, or a pod's
-/// name.
+/// name, such as `sample-sub-0` of a subscriber.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Member(pub String);
@@ -153,6 +190,9 @@ pub struct Seen {
     /// What is in the status: a part of it, where `"*"` stands for anything.
     #[serde(default)]
     pub status: Map<String, Value>,
+    /// Subscribers by their pods' names: whether their copies hold all that the active's holds.
+    #[serde(default)]
+    pub follows: BTreeMap<String, bool>,
     /// The application can write.
     #[serde(default)]
     pub serves: Option<bool>,

@@ -95,6 +95,28 @@ pub struct Files {
     pub files: std::collections::BTreeMap<String, String>,
 }
 
+/// An image that is of no use.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BreakImage {
+    /// The image.
+    pub image: String,
+    /// What is wrong with it. Default: `pull`.
+    #[serde(default)]
+    pub on: ImageFault,
+}
+
+/// What is wrong with an image.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageFault {
+    /// It cannot be pulled.
+    #[default]
+    Pull,
+    /// Its containers end as soon as they are started.
+    Crash,
+}
+
 /// A pod that is evicted, as by `kubectl drain`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

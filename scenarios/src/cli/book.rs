@@ -16,9 +16,9 @@ What can go wrong, what this operator does then, and what Oracle's does. Made by
 
 *States* are those that the object goes through, from the first Normal on if it gets there before
 the failure. *Without service* is the longest time in which no client's write was taken, from the
-first fault on, with agents and kubelets that take as long as real ones: `-` where there was none.
-A human's time to react, or a fault that the scenario holds on to, is part of it. What the states
-mean is in [states.md](states.md).
+first fault on, with agents and kubelets that take as long as real ones: `-` where nothing is measured,
+and 100 ms, the pause between two writes, where none was missed. A human's time to react, or a fault
+that the scenario holds on to, is part of it. What the states mean is in [states.md](states.md).
 ";
 
 /// The page.

@@ -6,7 +6,8 @@ use scenarios::run::{Outcome, Verdict};
 
 /// Writes the report.
 pub(crate) fn xml(outcomes: &[Outcome]) -> String {
-    let failures = outcomes.iter().filter(|outcome| !outcome.passed()).count();
+    let failed = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::Failed(_));
+    let failures = outcomes.iter().filter(failed).count();
     let mut page = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(
         page,
@@ -19,6 +20,10 @@ pub(crate) fn xml(outcomes: &[Outcome]) -> String {
             write!(page, "  <testcase classname=\"scenarios\" name=\"{name}\" time=\"{time:.3}\"");
         match &outcome.verdict {
             Verdict::Passed => page.push_str("/>\n"),
+            Verdict::Skipped(reason) => {
+                let reason = escaped(reason);
+                let _ = writeln!(page, ">\n    <skipped message=\"{reason}\"/>\n  </testcase>");
+            }
             Verdict::Failed(violation) => {
                 let message = escaped(&format!("{}: {}", violation.law, violation.message));
                 let text = escaped(&super::report::failure(outcome));

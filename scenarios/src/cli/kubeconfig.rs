@@ -35,7 +35,7 @@ pub(crate) fn write(file: &Path, access: &Access) -> anyhow::Result<()> {
         let mut open = options.write(true).create_new(true).mode(mode).open(file)?;
         Ok(open.write_all(text.as_bytes())?)
     };
-    written().with_context(|| format!("--kubeconfig {}: it cannot be written", file.display()))
+    written().with_context(|| format!("the kubeconfig {}: it cannot be written", file.display()))
 }
 
 fn content(access: &Access) -> Value {

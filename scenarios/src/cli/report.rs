@@ -11,6 +11,9 @@ const MOMENTS: usize = 28;
 
 /// One line for a run.
 pub(crate) fn line(outcome: &Outcome) -> String {
+    if let Verdict::Skipped(reason) = &outcome.verdict {
+        return format!("skip  {:<44}  {reason}", outcome.name);
+    }
     let recovery = outcome.recovery.map_or("-".into(), span);
     format!(
         "{}  {:<44}  virtual {:>9}  real {:>8}  recovery {:>8}",
@@ -53,7 +56,7 @@ pub(crate) fn replay(outcome: &Outcome) -> String {
 pub(crate) fn json(outcomes: &[Outcome]) -> Value {
     let scenario = |outcome: &Outcome| {
         let failure = match &outcome.verdict {
-            Verdict::Passed => Value::Null,
+            Verdict::Passed | Verdict::Skipped(_) => Value::Null,
             Verdict::Failed(violation) => json!({
                 "law": violation.law,
                 "message": violation.message,
@@ -65,7 +68,11 @@ pub(crate) fn json(outcomes: &[Outcome]) -> Value {
             "name": outcome.name,
             "file": outcome.file.as_ref().map(|file| file.display().to_string()),
             "seed": outcome.seed,
-            "verdict": if outcome.passed() { "passed" } else { "failed" },
+            "verdict": verdict(&outcome.verdict),
+            "skipped": match &outcome.verdict {
+                Verdict::Skipped(reason) => Some(reason),
+                Verdict::Passed | Verdict::Failed(_) => None,
+            },
             "failure": failure,
             "trace_hash": outcome.trace_hash,
             "virtual_ms": milliseconds(outcome.virtual_time),
@@ -76,6 +83,14 @@ pub(crate) fn json(outcomes: &[Outcome]) -> Value {
         })
     };
     json!({"scenarios": outcomes.iter().map(scenario).collect::<Vec<_>>()})
+}
+
+fn verdict(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "passed",
+        Verdict::Skipped(_) => "skipped",
+        Verdict::Failed(_) => "failed",
+    }
 }
 
 fn milliseconds(span: Duration) -> u64 {

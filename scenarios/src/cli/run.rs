@@ -1,16 +1,17 @@
-//! `ttlab run`: scenarios, several at once, a line each.
+//! `ttlab run`: scenarios, several at once, a line each; one after the other on a server of somebody else.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use scenarios::case::Case;
-use scenarios::run::Outcome;
+use scenarios::case::{Case, Span};
+use scenarios::run::{Outcome, Verdict, obstacle, run_on, skipped};
 
+use super::elsewhere::Elsewhere;
 use super::{book, files, junit, report};
 
 #[derive(clap::Args)]
@@ -18,7 +19,7 @@ pub(crate) struct Run {
     /// Scenario files, or folders of them. Default: scenarios/catalog.
     paths: Vec<PathBuf>,
     /// How many run at once. Default: as many as there are processors.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "kubeconfig")]
     jobs: Option<usize>,
     /// The seed of all chance.
     #[arg(long, default_value_t = 1)]
@@ -41,6 +42,11 @@ pub(crate) struct Run {
     /// Write the failure catalogue, with what was seen of it, to this file (docs/scenarios.md).
     #[arg(long)]
     book: Option<PathBuf>,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
+    /// Skip scenarios that wait longer than this in real time.
+    #[arg(long, requires = "kubeconfig", value_name = "SPAN", default_value = "5m")]
+    longest: Span,
 }
 
 pub(crate) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
@@ -64,7 +70,13 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         cases.iter().flat_map(|case| seeds.clone().map(move |seed| (case, seed))).collect();
     let play =
         if arguments.quick { scenarios::run::without_quiet_hour } else { scenarios::run::run };
-    let outcomes = all(&work, arguments.jobs, play);
+    let outcomes = match &arguments.elsewhere.kubeconfig {
+        None => all(&work, arguments.jobs, play),
+        Some(file) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(elsewhere(arguments, file, &work))?
+        }
+    };
     if let Some(file) = &arguments.junit {
         std::fs::write(file, junit::xml(&outcomes))
             .with_context(|| format!("--junit {}", file.display()))?;
@@ -81,9 +93,39 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         print!("{}", report::failure(outcome));
     }
     let passed = outcomes.iter().filter(|outcome| outcome.passed()).count();
-    let failed = outcomes.len() - passed;
-    println!("{passed} passed, {failed} failed");
+    let skipped =
+        outcomes.iter().filter(|outcome| matches!(outcome.verdict, Verdict::Skipped(_))).count();
+    let failed = outcomes.len() - passed - skipped;
+    if arguments.elsewhere.kubeconfig.is_some() {
+        println!("{passed} passed, {failed} failed, {skipped} skipped");
+    } else {
+        println!("{passed} passed, {failed} failed");
+    }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs those that can be, one after the other, on a server of somebody else.
+async fn elsewhere(
+    arguments: &Run,
+    file: &Path,
+    work: &[(&Case, u64)],
+) -> anyhow::Result<Vec<Outcome>> {
+    let visit = arguments.elsewhere.visit(file).await?;
+    let Span(longest) = arguments.longest;
+    let mut outcomes = Vec::new();
+    for (case, seed) in work {
+        let outcome = if visit.interrupted() {
+            skipped(case, *seed, "the run was interrupted".into())
+        } else if let Some(reason) = obstacle(case, longest) {
+            skipped(case, *seed, reason)
+        } else {
+            run_on(case, *seed, &visit, arguments.quick).await
+        };
+        println!("{}", report::line(&outcome));
+        outcomes.push(outcome);
+    }
+    visit.end().await?;
+    Ok(outcomes)
 }
 
 /// Runs all, each in a world of its own, and gives the outcomes in the order of the work.

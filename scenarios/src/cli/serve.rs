@@ -32,7 +32,7 @@ pub(crate) struct Serve {
     /// No controllers: objects stay as they are written.
     #[arg(long)]
     no_controllers: bool,
-    /// Write a kubeconfig to this file.
+    /// Write a kubeconfig to this file. (That of `run` and `up` is read: they use the server that it tells of.)
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 }

@@ -1,21 +1,23 @@
-//! `ttlab up`: a fake cluster in real time, for kubectl, with a pair in it.
+//! `ttlab up`: a fake cluster in real time, for kubectl, with a pair in it; or a pair in a cluster of somebody else.
 
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use fake_agent::Durations;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DynamicObject, ObjectMeta, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt, discovery};
-use scenarios::world::{NAMESPACE, World, WorldOptions};
+use scenarios::world::{NAMESPACE, Server, Visit, World, WorldOptions};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+use super::elsewhere::Elsewhere;
 use super::kubeconfig::{self, Access};
 use super::watch::Watcher;
 
@@ -30,7 +32,7 @@ pub(crate) struct Up {
     #[arg(long)]
     once: bool,
     /// The port on 127.0.0.1 that the API is served on.
-    #[arg(long, default_value_t = 18080)]
+    #[arg(long, default_value_t = 18080, conflicts_with = "kubeconfig")]
     port: u16,
     /// Create the objects in this file (YAML, several documents allowed) instead of the sample.
     #[arg(long, value_name = "FILE")]
@@ -39,32 +41,42 @@ pub(crate) struct Up {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     speed: u32,
     /// Where the kubeconfig is written. Default: a file in the temporary folder.
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", conflicts_with = "kubeconfig")]
+    write_kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
 }
 
-pub(crate) fn up(arguments: Up) -> anyhow::Result<ExitCode> {
+pub(crate) fn up(arguments: &Up) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(live(arguments))
+    let objects = objects(arguments.object.as_deref())?;
+    match &arguments.elsewhere.kubeconfig {
+        None => runtime.block_on(live(arguments, &objects)),
+        Some(file) => runtime.block_on(visit(arguments, file, &objects)),
+    }
 }
 
-async fn live(arguments: Up) -> anyhow::Result<ExitCode> {
-    let objects = objects(arguments.object.as_deref())?;
+/// The world that is shown.
+fn options(arguments: &Up) -> WorldOptions {
+    WorldOptions {
+        virtual_time: false,
+        durations: Durations::default().divided_by(arguments.speed),
+        writes_every: None,
+        ..WorldOptions::default()
+    }
+}
+
+async fn live(arguments: &Up, objects: &[DynamicObject]) -> anyhow::Result<ExitCode> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("--port {}: cannot listen there", arguments.port))?;
     let address = listener.local_addr()?;
-    let world = World::start(WorldOptions {
-        virtual_time: false,
-        durations: Durations::default().divided_by(arguments.speed),
-        writes_every: None,
-        ..WorldOptions::default()
-    })
-    .await?;
-    let server = world.api.clone();
-    tokio::spawn(async move { server.serve(listener).await });
-    let file = arguments.kubeconfig.clone().unwrap_or_else(|| {
+    let world = World::start(options(arguments)).await?;
+    if let Server::Fake(server) = world.api.clone() {
+        tokio::spawn(async move { server.serve(listener).await });
+    }
+    let file = arguments.write_kubeconfig.clone().unwrap_or_else(|| {
         std::env::temp_dir().join(format!("ttlab-{}.kubeconfig", address.port()))
     });
     let access = Access {
@@ -80,8 +92,39 @@ async fn live(arguments: Up) -> anyhow::Result<ExitCode> {
             println!("\nstopped");
             Ok(ExitCode::SUCCESS)
         }
-        ended = show_until_the_end(&world, &objects, arguments.once) => ended,
+        ended = show_until_the_end(&world, objects, arguments.once) => ended,
     }
+}
+
+/// Shows a pair on a server of somebody else, and takes everything away again.
+async fn visit(arguments: &Up, file: &Path, objects: &[DynamicObject]) -> anyhow::Result<ExitCode> {
+    let visit = arguments.elsewhere.visit(file).await?;
+    let ended = stay(arguments, file, objects, &visit).await;
+    visit.end().await?;
+    ended
+}
+
+async fn stay(
+    arguments: &Up,
+    file: &Path,
+    objects: &[DynamicObject],
+    visit: &Visit,
+) -> anyhow::Result<ExitCode> {
+    let foreign = Arc::new(visit.settle().await?);
+    let world = World::start_on(Arc::clone(&foreign), options(arguments)).await?;
+    println!("The namespace {} is ours. In another terminal:\n", world.api.namespace());
+    println!("  export KUBECONFIG={}", file.display());
+    println!("  kubectl get ttc -w -n {}\n", world.api.namespace());
+    let ended = tokio::select! {
+        biased;
+        () = world.api.interrupted() => Ok(ExitCode::SUCCESS),
+        ended = show_until_the_end(&world, objects, arguments.once) => ended,
+    };
+    let left = world.leave().await;
+    drop(world);
+    foreign.forget_nodes().await?;
+    left?;
+    ended
 }
 
 /// Creates the objects, and shows what becomes of them.
@@ -92,7 +135,7 @@ async fn show_until_the_end(
 ) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let mut changes = world.api.changes();
-    let watched = create(&world.client(), objects).await?;
+    let watched = create(world, objects).await?;
     let mut watcher = Watcher::default();
     let mut reached = false;
     loop {
@@ -158,7 +201,8 @@ fn objects(file: Option<&Path>) -> anyhow::Result<Vec<DynamicObject>> {
 }
 
 /// Creates them all; the name of the first `TimesTenClassic`.
-async fn create(client: &Client, objects: &[DynamicObject]) -> anyhow::Result<String> {
+async fn create(world: &World, objects: &[DynamicObject]) -> anyhow::Result<String> {
+    let client = &world.client();
     let mut watched = None;
     for object in objects {
         let types = object.types.clone().context("an object without apiVersion and kind")?;
@@ -166,10 +210,16 @@ async fn create(client: &Client, objects: &[DynamicObject]) -> anyhow::Result<St
         let (resource, _) = discovery::pinned_kind(client, &gvk).await.with_context(|| {
             format!("{} {}: the API server has no such kind", types.api_version, types.kind)
         })?;
-        let namespace = object.namespace().unwrap_or_else(|| NAMESPACE.into());
-        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
+        // Among others, all that is ours is in one namespace.
+        let named = object.namespace().filter(|_| matches!(world.api, Server::Fake(_)));
+        let namespace = named.as_deref().unwrap_or_else(|| world.api.namespace());
+        let object = DynamicObject {
+            metadata: ObjectMeta { namespace: Some(namespace.into()), ..object.metadata.clone() },
+            ..object.clone()
+        };
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
         let name = object.name_any();
-        api.create(&PostParams::default(), object)
+        api.create(&PostParams::default(), &object)
             .await
             .with_context(|| format!("{} {name}: the API server refuses it", types.kind))?;
         if types.kind == "TimesTenClassic" {
@@ -181,8 +231,7 @@ async fn create(client: &Client, objects: &[DynamicObject]) -> anyhow::Result<St
 
 /// Why an object is where it is.
 async fn reason(client: &Client, name: &str) -> String {
-    let api: Api<timesten_operator::crd::TimesTenClassic> =
-        Api::namespaced(client.clone(), NAMESPACE);
+    let api: Api<timesten_operator::crd::TimesTenClassic> = Api::default_namespaced(client.clone());
     let object = api.get_opt(name).await.ok().flatten();
     let conditions = object.and_then(|object| object.status).map(|status| status.conditions);
     conditions

@@ -9,13 +9,13 @@ use serde_json::Value;
 use timesten_operator::crd::{GROUP, KIND, STORED};
 
 use crate::case::Seen;
-use crate::world::{NAMESPACE, OBJECT, World};
+use crate::world::{OBJECT, World};
 
 /// The API of `TimesTenClassic` objects, as plain JSON.
 pub(super) fn objects(client: Client) -> Api<DynamicObject> {
     let gvk = GroupVersionKind::gvk(GROUP, STORED, KIND);
     let resource = ApiResource::from_gvk_with_plural(&gvk, "timestenclassics");
-    Api::namespaced_with(client, NAMESPACE, &resource)
+    Api::default_namespaced_with(client, &resource)
 }
 
 /// An object as it was committed last; nothing if it is not there.
@@ -49,6 +49,9 @@ pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
     }
     if let Some(serves) = seen.serves {
         differ("serves", &serves.to_string(), world.application.serves().to_string());
+    }
+    for (pod, follows) in &seen.follows {
+        differ(pod, word(*follows), word(super::members::follows(world, pod)).to_owned());
     }
     for (kind, wanted) in &seen.conditions {
         let (is, reason) = condition(status, kind);
@@ -114,6 +117,10 @@ fn lacking(at: &str, wanted: &Value, is: &Value, wrong: &mut Vec<String>) {
     }
 }
 
+fn word(follows: bool) -> &'static str {
+    if follows { "follows" } else { "lags" }
+}
+
 fn routed_to(world: &World, object: &str) -> String {
     let active = world.routes.active(object);
     active.map_or_else(|| "nobody".into(), |host| pod(&host).to_owned())
@@ -173,5 +180,5 @@ pub(super) fn api(client: Client, kind: &str) -> Option<Api<DynamicObject>> {
     };
     let gvk = GroupVersionKind::gvk(group, "v1", kind);
     let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
-    Some(Api::namespaced_with(client, NAMESPACE, &resource))
+    Some(Api::default_namespaced_with(client, &resource))
 }

@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 
 use super::checks;
 use super::steps::{Player, Result};
-use crate::case::{Evict, Files, Member, Peer, Rep, Scale, SetClock, Sidecar, Span, Step};
+use crate::case::{
+    BreakImage, Evict, Files, ImageFault, Member, Peer, Rep, Scale, SetClock, Sidecar, Span, Step,
+};
 use crate::timeline::Who;
-use crate::world::{NAMESPACE, OBJECT};
+use crate::world::{Broken, OBJECT};
 
 impl Player<'_> {
     /// Plays a step that damages something.
@@ -20,6 +22,9 @@ impl Player<'_> {
         match step {
             Step::KillSidecar(sidecar) => self.kill_sidecar(law, sidecar).await,
             Step::Evict(evict) => self.evict(law, evict).await,
+            Step::Cordon(of) => self.cordon(law, of).await,
+            Step::Drain(of) => self.drain(law, of).await,
+            Step::Uncordon(_) => self.uncordon().await,
             Step::Scale(scale) => self.scale(scale).await,
             Step::DeleteCredentials(_) => self.delete_credentials(law).await,
             Step::RestoreCredentials(_) => self.restore_credentials(law).await,
@@ -27,6 +32,20 @@ impl Player<'_> {
             Step::Recreate(_) => self.create_object(OBJECT).await,
             Step::CreateFiles(files) => self.create_files(files).await,
             Step::SetClock(set) => self.set_clock(law, set),
+            Step::BreakImage(BreakImage { image, on }) => {
+                let broken = match on {
+                    ImageFault::Pull => Broken::Pull,
+                    ImageFault::Crash => Broken::Crash,
+                };
+                self.say(format!("image {image} is broken: {broken:?}"));
+                self.world.containers.break_image(image, broken);
+                Ok(())
+            }
+            Step::MendImages(_) => {
+                self.say("all images can be used again".into());
+                self.world.containers.mend_images();
+                Ok(())
+            }
             other => self.database(law, other),
         }
     }
@@ -74,7 +93,9 @@ impl Player<'_> {
         let pod = self.pod(&Member::clone(of))?;
         self.say(format!("kill container {container} of {pod}"));
         let node = self.world.node_of(&pod).await;
-        if node.is_some_and(|n| n.kill_container(NAMESPACE, &pod, container, Kill::Killed)) {
+        if node.is_some_and(|n| {
+            n.kill_container(self.world.api.namespace(), &pod, container, Kill::Killed)
+        }) {
             return Ok(());
         }
         Err(self.wrong(law, "no such container runs", vec![format!("{container} of {pod}")]))
@@ -83,7 +104,7 @@ impl Player<'_> {
     async fn evict(&self, law: &str, evict: &Evict) -> Result {
         let pod = self.pod(&evict.of)?;
         self.world.record.say(Who::User, format!("evict pod/{pod}"));
-        let api: Api<Pod> = Api::namespaced(self.world.client(), NAMESPACE);
+        let api: Api<Pod> = Api::default_namespaced(self.world.client());
         match (api.evict(&pod, &EvictParams::default()).await, evict.refused) {
             (Ok(_), false) => Ok(()),
             (Ok(_), true) => Err(self.wrong(law, "the eviction was allowed", vec![pod])),
@@ -97,7 +118,7 @@ impl Player<'_> {
 
     async fn scale(&self, scale: &Scale) -> Result {
         self.world.record.say(Who::User, format!("scale statefulset/{OBJECT} to {}", scale.to));
-        let api: Api<StatefulSet> = Api::namespaced(self.world.client(), NAMESPACE);
+        let api: Api<StatefulSet> = Api::default_namespaced(self.world.client());
         let patch = Patch::Merge(json!({"spec": {"replicas": scale.to}}));
         let scaled = api.patch(OBJECT, &PatchParams::default(), &patch).await;
         self.done("scale the StatefulSet", scaled).map(drop)
@@ -105,7 +126,7 @@ impl Player<'_> {
 
     async fn delete_credentials(&mut self, law: &str) -> Result {
         self.world.record.say(Who::User, "delete the Secret of the agents");
-        let api: Api<Secret> = Api::namespaced(self.world.client(), NAMESPACE);
+        let api: Api<Secret> = Api::default_namespaced(self.world.client());
         let secrets = self.done("list Secrets", api.list(&ListParams::default()).await)?;
         // It is named `tt` and the object's UID.
         let ours = |secret: &Secret| {
@@ -132,7 +153,7 @@ impl Player<'_> {
             owner_references: secret.metadata.owner_references,
             ..kube::api::ObjectMeta::default()
         };
-        let api: Api<Secret> = Api::namespaced(self.world.client(), NAMESPACE);
+        let api: Api<Secret> = Api::default_namespaced(self.world.client());
         let created = api.create(&PostParams::default(), &secret).await;
         self.done("create the Secret", created).map(drop)
     }
@@ -160,7 +181,7 @@ impl Player<'_> {
             data: Some(files.files.clone()),
             ..ConfigMap::default()
         };
-        let api: Api<ConfigMap> = Api::namespaced(self.world.client(), NAMESPACE);
+        let api: Api<ConfigMap> = Api::default_namespaced(self.world.client());
         self.done("create the ConfigMap", api.create(&PostParams::default(), &map).await).map(drop)
     }
 

@@ -18,7 +18,7 @@ use crate::case::{
 };
 use crate::network::OPERATOR;
 use crate::timeline::Who;
-use crate::world::{NAMESPACE, TT, Trap, World};
+use crate::world::{TT, Trap, World};
 
 /// How long an operator that crashed stays away when the scenario does not say.
 const DOWN: Duration = Duration::from_secs(2);
@@ -27,17 +27,16 @@ impl Player<'_> {
     /// Plays a step that makes something go wrong, or ends that.
     #[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of fault")]
     pub(super) async fn fault(&mut self, law: &str, step: &Step) -> Result {
-        if !self.faulted {
-            self.faulted = true;
-            self.world.application.mark();
-        }
+        self.faulted = true;
+        self.mark();
         match step {
             Step::KillContainer(member) => {
                 let pod = self.pod(member)?;
                 self.say(format!("kill container tt of {pod}"));
                 let node = self.world.node_of(&pod).await;
-                let killed =
-                    node.is_some_and(|node| node.kill_container(NAMESPACE, &pod, TT, Kill::Killed));
+                let killed = node.is_some_and(|node| {
+                    node.kill_container(self.world.api.namespace(), &pod, TT, Kill::Killed)
+                });
                 if killed {
                     Ok(())
                 } else {
@@ -47,7 +46,7 @@ impl Player<'_> {
             Step::DeletePod(member) => {
                 let pod = self.pod(member)?;
                 self.world.record.say(Who::User, format!("delete pod/{pod}"));
-                let api: Api<Pod> = Api::namespaced(self.world.client(), NAMESPACE);
+                let api: Api<Pod> = Api::default_namespaced(self.world.client());
                 let deleted = api.delete(&pod, &DeleteParams::default()).await;
                 self.done("delete the pod", deleted).map(drop)
             }

@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 
 use super::checks::{self, differences};
 use super::reference;
-use crate::case::{Case, History, Member, Seen, Span, Step};
+use crate::case::{Case, History, Refused, Seen, Span, Step};
 use crate::oracles::Violation;
 use crate::timeline::Who;
-use crate::world::{NAMESPACE, OBJECT, World};
+use crate::world::{NAMESPACE, OBJECT, VisitError, World};
 
 pub(super) type Result<T = ()> = std::result::Result<T, Violation>;
 
@@ -25,8 +25,10 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Plays the steps of one scenario.
 pub(super) struct Player<'a> {
     pub(super) world: Arc<World>,
-    case: &'a Case,
+    pub(super) case: &'a Case,
     pub(super) faulted: bool,
+    /// Outages count.
+    marked: bool,
     reference: Vec<String>,
     /// The Secret of the agents, if it was deleted.
     pub(super) credentials: Option<Secret>,
@@ -36,7 +38,15 @@ pub(super) struct Player<'a> {
 
 impl<'a> Player<'a> {
     pub(super) fn new(world: Arc<World>, case: &'a Case, reference: Vec<String>) -> Self {
-        Self { world, case, faulted: false, reference, credentials: None, ttspec: Map::new() }
+        Self {
+            world,
+            case,
+            faulted: false,
+            marked: false,
+            reference,
+            credentials: None,
+            ttspec: Map::new(),
+        }
     }
 
     /// Something is not as it should be.
@@ -60,7 +70,7 @@ impl<'a> Player<'a> {
                 data: Some(setting.files.clone()),
                 ..ConfigMap::default()
             };
-            let api: Api<ConfigMap> = Api::namespaced(self.world.client(), NAMESPACE);
+            let api: Api<ConfigMap> = Api::default_namespaced(self.world.client());
             self.done("create the ConfigMap", api.create(&PostParams::default(), &files).await)?;
             ttspec["dbConfigMap"] = json!([OBJECT]);
         }
@@ -70,7 +80,7 @@ impl<'a> Player<'a> {
                 string_data: Some(setting.secret_files.clone()),
                 ..Secret::default()
             };
-            let api: Api<Secret> = Api::namespaced(self.world.client(), NAMESPACE);
+            let api: Api<Secret> = Api::default_namespaced(self.world.client());
             self.done("create the Secret", api.create(&PostParams::default(), &files).await)?;
             ttspec["dbSecret"] = json!([OBJECT]);
         }
@@ -91,7 +101,7 @@ impl<'a> Player<'a> {
         let object = json!({
             "apiVersion": "timesten.oracle.com/v5",
             "kind": "TimesTenClassic",
-            "metadata": {"name": name, "namespace": NAMESPACE},
+            "metadata": {"name": name, "namespace": self.world.api.namespace()},
             "spec": {"ttspec": ttspec, "template": self.case.world.template},
         });
         let object = self.done("write the object", serde_json::from_value(object))?;
@@ -109,12 +119,21 @@ impl<'a> Player<'a> {
         result.map_err(|error| self.wrong("scenario", &format!("cannot {what}: {error}"), vec![]))
     }
 
+    /// Outages count from the first thing that happens to the pair.
+    pub(super) fn mark(&mut self) {
+        if !self.marked {
+            self.marked = true;
+            self.world.application.mark();
+        }
+    }
+
     /// Plays a step.
     pub(super) async fn step(&mut self, number: usize, step: &Step) -> Result {
         if let Some(violation) = self.world.record.violation() {
             return Err(violation);
         }
         let law = format!("step {number}");
+        self.touch(step);
         match step {
             Step::Eventually(seen) => self.eventually(&law, seen).await,
             Step::Never(seen) => self.during(&law, seen, false).await,
@@ -130,6 +149,7 @@ impl<'a> Player<'a> {
                 Err(self.wrong(&law, "the world is not as it is without the faults", differs))
             }
             Step::Patch(patch) => {
+                self.mark();
                 self.world
                     .record
                     .say(Who::User, format!("patch spec {}", Value::Object(patch.clone())));
@@ -137,22 +157,12 @@ impl<'a> Player<'a> {
                 self.done("patch the object", patched)
             }
             Step::Label(labels) => self.label(labels).await,
-            Step::Refused(refused) => match self.patch(&refused.patch).await {
-                Ok(()) => {
-                    Err(self.wrong(&law, "the API server took what it should refuse", vec![]))
-                }
-                Err(error) if error.to_string().contains(&refused.message) => {
-                    self.world.record.say(Who::User, format!("is refused: {error}"));
-                    Ok(())
-                }
-                Err(error) => Err(self.wrong(
-                    &law,
-                    "it is refused, but with other words",
-                    vec![format!("expected {:?}", refused.message), format!("seen {error}")],
-                )),
-            },
+            Step::Refused(refused) => self.refused(&law, refused).await,
             Step::Delete(delete) => {
-                let name = delete.name.as_deref().unwrap_or(OBJECT);
+                let name = match delete.name.as_deref().unwrap_or(OBJECT) {
+                    NAMESPACE if delete.kind == "namespace" => self.world.api.namespace(),
+                    name => name,
+                };
                 self.world.record.say(Who::User, format!("delete {}/{name}", delete.kind));
                 let Some(api) = checks::api(self.world.client(), &delete.kind) else {
                     return Err(self.wrong(
@@ -165,6 +175,22 @@ impl<'a> Player<'a> {
                 self.done("delete it", deleted).map(drop)
             }
             fault => self.fault(&law, fault).await,
+        }
+    }
+
+    /// The API server refuses a change of the spec, and says why.
+    async fn refused(&self, law: &str, refused: &Refused) -> Result {
+        match self.patch(&refused.patch).await {
+            Ok(()) => Err(self.wrong(law, "the API server took what it should refuse", vec![])),
+            Err(error) if error.to_string().contains(&refused.message) => {
+                self.world.record.say(Who::User, format!("is refused: {error}"));
+                Ok(())
+            }
+            Err(error) => {
+                let expected = format!("expected {:?}", refused.message);
+                let details = vec![expected, format!("seen {error}")];
+                Err(self.wrong(law, "it is refused, but with other words", details))
+            }
         }
     }
 
@@ -266,6 +292,7 @@ impl<'a> Player<'a> {
         self.world.fleet.behave();
         self.world.faults.clear();
         self.mend_cuts();
+        self.world.containers.mend_images();
         self.restore_nodes().await;
         self.world.operators.rejoin();
         self.world.operators.start();
@@ -275,6 +302,7 @@ impl<'a> Player<'a> {
         };
         let seen = Seen { within: Some(Span(within)), ..seen };
         self.eventually("convergence", &seen).await?;
+        self.subscribers_ready(within).await?;
         for name in &self.case.world.objects {
             let seen = Seen {
                 of: Some(name.clone()),
@@ -287,9 +315,9 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    /// The longest time without service after the first fault.
+    /// The longest time without service after the first fault or edit.
     pub(super) fn recovery(&self) -> Option<Duration> {
-        self.world.application.outage().filter(|_| self.faulted)
+        self.world.application.outage().filter(|_| self.marked)
     }
 
     pub(super) fn bound_recovery(&self) {
@@ -312,7 +340,10 @@ impl<'a> Player<'a> {
     /// What was acknowledged and is held by nobody any more.
     pub(super) fn lost_commits(&self) {
         let app = self.world.application.app();
-        let hosts = self.world.fleet.hosts();
+        let mut hosts = self.world.fleet.hosts();
+        // What only a subscriber holds is lost to the pair.
+        let member = |host: &String| self.world.fleet.view(host).is_some_and(|v| !v.subscriber);
+        hosts.retain(member);
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
         if hosts.is_empty() {
             return;
@@ -336,37 +367,24 @@ impl<'a> Player<'a> {
     pub(super) async fn quiet_hour(&self, settle: Duration, hour: Duration) {
         self.world.start_writing(None);
         tokio::time::sleep(settle).await;
-        if let Err(violation) = self.quiet("quiet-hour", hour).await {
+        let quiet = match self.subscribers_follow() {
+            Ok(()) => self.quiet("quiet-hour", hour).await,
+            Err(violation) => Err(violation),
+        };
+        if let Err(violation) = quiet {
             self.world.record.with(|record| {
                 record.oracles.violation.get_or_insert(violation);
             });
         }
     }
 
-    /// The pod that a member is now.
-    pub(super) fn pod(&self, member: &Member) -> Result<String> {
-        let (name, role) = member.0.split_once('/').unwrap_or((OBJECT, &member.0));
-        let wanted = match role {
-            "active" => "Active",
-            "standby" => "Standby",
-            pod => return Ok(pod.to_owned()),
-        };
-        let object = checks::object(&self.world, name).unwrap_or_default();
-        let pods = object.pointer("/status/podStatus").and_then(Value::as_array).cloned();
-        pods.into_iter()
-            .flatten()
-            .find(|pod| pod.get("intendedState").and_then(Value::as_str) == Some(wanted))
-            .and_then(|pod| pod.get("name")?.as_str().map(ToOwned::to_owned))
-            .ok_or_else(|| {
-                let message = format!("there is no {} member now", member.0);
-                self.wrong("scenario", &message, vec![])
-            })
-    }
-
-    pub(super) fn host(&self, member: &Member) -> Result<String> {
-        let pod = self.pod(member)?;
-        let object = pod.rsplit_once('-').map_or(OBJECT, |(object, _ordinal)| object);
-        Ok(format!("{pod}.{object}.{NAMESPACE}.svc.cluster.local"))
+    /// Something stays on a server that outlives the world.
+    pub(super) fn left_behind(&self, error: &VisitError) {
+        let message = "the server is not as it was before";
+        let violation = self.wrong("clean-up", message, vec![error.to_string()]);
+        self.world.record.with(|record| {
+            record.oracles.violation.get_or_insert(violation);
+        });
     }
 }
 

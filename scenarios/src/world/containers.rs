@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use fake_agent::{ContainerSpec, Credentials, Fleet, Running};
 use fake_apiserver::kubelet::{
-    ContainerRef, ContainerRuntime, ContainerStart, Content, ExecResult,
+    ContainerRef, ContainerRuntime, ContainerStart, Content, ExecResult, LogLine,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use crate::network::Network;
 
@@ -25,13 +26,43 @@ pub struct Containers {
     fleet: Fleet,
     network: Network,
     running: Arc<Mutex<ByContainer>>,
+    broken: Arc<Mutex<BTreeMap<String, Broken>>>,
+}
+
+/// What is wrong with an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// It cannot be pulled.
+    Pull,
+    /// Its containers end as soon as they are started.
+    Crash,
 }
 
 impl Containers {
     /// With agents of that fleet, reached through that network.
     #[must_use]
     pub fn new(fleet: &Fleet, network: &Network) -> Self {
-        Self { fleet: fleet.clone(), network: network.clone(), running: Arc::default() }
+        Self {
+            fleet: fleet.clone(),
+            network: network.clone(),
+            running: Arc::default(),
+            broken: Arc::default(),
+        }
+    }
+
+    /// Something is wrong with an image from now on.
+    pub fn break_image(&self, image: &str, broken: Broken) {
+        let mut all = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(image.to_owned(), broken);
+    }
+
+    /// All images can be used again.
+    pub fn mend_images(&self) {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn broken(&self, image: &str) -> Option<Broken> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get(image).copied()
     }
 
     fn find(&self, at: &ContainerRef) -> Option<Arc<Running>> {
@@ -95,10 +126,14 @@ impl Drop for Stay {
 
 impl ContainerRuntime for Containers {
     fn run(&self, start: ContainerStart) -> BoxFuture<'static, i32> {
-        if start.container == TT {
+        let crashes = image(&start).is_some_and(|image| self.broken(image) == Some(Broken::Crash));
+        if start.container == TT && !crashes {
             return self.clone().timesten(start).boxed();
         }
         async move {
+            if crashes {
+                return 1;
+            }
             if !start.init {
                 start.stop.requested().await;
             }
@@ -107,9 +142,16 @@ impl ContainerRuntime for Containers {
         .boxed()
     }
 
-    fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<String>> {
+    fn pull(&self, image: &str, _node: &str) -> Option<String> {
+        (self.broken(image) == Some(Broken::Pull)).then(|| "not found".to_owned())
+    }
+
+    fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<LogLine>> {
         // The log of a daemon that is gone went with it.
-        (!previous).then(|| self.find(at).map(|running| running.log()).unwrap_or_default())
+        (!previous).then(|| {
+            let log = self.find(at).map(|running| running.log()).unwrap_or_default();
+            log.into_iter().map(line).collect()
+        })
     }
 
     fn exec(&self, at: &ContainerRef, command: &[String]) -> BoxFuture<'static, ExecResult> {
@@ -152,15 +194,25 @@ fn specification(start: &ContainerStart) -> Result<ContainerSpec, String> {
     Ok(spec)
 }
 
+/// A line of the daemon's log, which begins with the second in which it was written.
+fn line(text: String) -> LogLine {
+    let second = text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or_default();
+    LogLine { at: Timestamp::from_second(second).unwrap_or_default(), text }
+}
+
 fn plain(files: &BTreeMap<String, Bytes>) -> BTreeMap<String, Vec<u8>> {
     files.iter().map(|(name, bytes)| (name.clone(), bytes.to_vec())).collect()
 }
 
+/// The image of a container that is started.
+fn image(start: &ContainerStart) -> Option<&str> {
+    let containers = &start.pod.spec.as_ref()?.containers;
+    containers.iter().find(|container| container.name == start.container)?.image.as_deref()
+}
+
 /// The release that the image's tag names.
 fn release(start: &ContainerStart) -> Option<String> {
-    let spec = start.pod.spec.as_ref()?;
-    let container = spec.containers.iter().find(|container| container.name == start.container)?;
-    let tag = container.image.as_deref()?.rsplit_once(':')?.1;
+    let tag = image(start)?.rsplit_once(':')?.1;
     let dotted = tag.split('.').all(|part| part.parse::<u32>().is_ok());
     (dotted && tag.contains('.')).then(|| tag.to_owned())
 }

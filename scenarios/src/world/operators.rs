@@ -7,17 +7,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fake_apiserver::ApiServer;
 use fake_apiserver::faults::{Effect, Faults, Rule};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{Api, Client};
+use kube::Api;
 use timesten_operator::clock::Clock;
 use timesten_operator::controller::{self, Surroundings};
 use timesten_operator::lease::{Candidate, Leadership};
 use timesten_operator::operator::{Identity, Random};
 use tokio::task::JoinHandle;
 
-use super::{NAMESPACE, Tap};
+use super::{Server, Tap};
 use crate::network::Network;
 
 /// The name of the operator's Deployment, and of its Lease.
@@ -28,7 +27,7 @@ const RESTART: Duration = Duration::from_secs(1);
 /// What operators need of the world.
 #[derive(Clone)]
 pub(super) struct Place {
-    pub(super) api: ApiServer,
+    pub(super) api: Server,
     pub(super) network: Network,
     pub(super) tap: Tap,
     pub(super) faults: Faults,
@@ -91,7 +90,7 @@ impl Operators {
 
     /// The one that leads: who holds the Lease, or the first if nobody is elected.
     pub async fn leader(&self) -> String {
-        let leases: Api<Lease> = Api::namespaced(self.place.api.client(), NAMESPACE);
+        let leases: Api<Lease> = Api::default_namespaced(self.place.api.client());
         let lease = leases.get_opt(NAME).await.ok().flatten();
         let holder = lease.and_then(|lease| lease.spec?.holder_identity).unwrap_or_default();
         match holder.split_once('_') {
@@ -129,8 +128,7 @@ impl Operators {
     /// The processes of a pod, one after the other: who loses the Lease ends and is started again.
     fn life(&self, name: &str, faults: &Faults) -> impl Future<Output = ()> + Send + 'static {
         let place = self.place.clone();
-        let way = place.tap.on(faults.wrap(place.faults.wrap(place.api.front())));
-        let client = Client::new(way, NAMESPACE);
+        let client = place.api.operator(&place.tap, &place.faults, faults);
         let (clock, shift) = (place.clock.clone(), Arc::clone(&self.clock_shift));
         let clock = Clock::new(move || {
             let by = jiff::SignedDuration::from_secs(shift.load(Ordering::Relaxed));
@@ -141,7 +139,7 @@ impl Operators {
         async move {
             loop {
                 let (candidate, leadership) = if elect {
-                    let leases = Api::namespaced(client.clone(), NAMESPACE);
+                    let leases = Api::default_namespaced(client.clone());
                     let mut number = numbers(&place.random);
                     let process = format!("{name}_{:08x}", number());
                     let jitter = move || f64::from(number()) / f64::from(u32::MAX);
@@ -156,7 +154,7 @@ impl Operators {
                     connector: place.network.connector(&name),
                     clock: clock.clone(),
                     random: Arc::clone(&place.random),
-                    namespace: None,
+                    namespace: place.api.watched(),
                     identity: Identity { controller: NAME.into(), instance: name.clone() },
                     leadership: leadership.clone(),
                 });

@@ -3,7 +3,7 @@
 //!
 //! Never: influences what it records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{OBJECT, Routes};
 use crate::determinism::TraceHash;
-use crate::oracles::{DANGEROUS, Oracles, Sight, Violation};
+use crate::oracles::{DANGEROUS, Deed, Oracles, Sight, Violation};
 use crate::timeline::{Moment, Timeline, Who};
 
 /// What was recorded.
@@ -32,6 +32,8 @@ pub struct Record {
     pub verbs: BTreeMap<String, u32>,
     /// What the oracles know.
     pub oracles: Oracles,
+    /// The intents on record: object, verb, pod.
+    intents: BTreeSet<(String, String, String)>,
     hash: TraceHash,
 }
 
@@ -145,6 +147,10 @@ impl Recorder {
             if change.resource == "endpointslices" {
                 let hosts = routes.all();
                 record.add(at, Who::Kubernetes, format!("routed to {}", short(&hosts)));
+                let wrong = hosts.iter().find(|host| record.subscriber(host)).cloned();
+                if let Some(host) = wrong {
+                    record.oracles.see(at, Sight::Subscriber(host, Deed::Routed));
+                }
                 record.oracles.see(at, Sight::Routed(hosts));
                 return;
             }
@@ -182,13 +188,7 @@ impl Record {
                     self.objects.insert(name.clone(), Arc::clone(object));
                     self.state(at, name, object);
                 }
-                if let Some(intent) = object.pointer("/status/intent/verb").and_then(Value::as_str)
-                {
-                    let note = format!("intends {intent} in {}", text("/status/intent/pod"));
-                    if self.timeline.0.iter().rev().take(12).all(|moment| moment.text != note) {
-                        self.add(at, Who::Operator, note);
-                    }
-                }
+                self.intents(at, name, object);
             }
             "events" if text("/involvedObject/kind") == "TimesTenClassic" => {
                 let of = text("/involvedObject/name").to_owned();
@@ -208,6 +208,23 @@ impl Record {
             }
             _ => {}
         }
+    }
+
+    /// The intents that an object has on record, if there are others than before.
+    fn intents(&mut self, at: Duration, name: &str, object: &Value) {
+        let pods = object.pointer("/status/podStatus").and_then(Value::as_array);
+        let status = object.get("status").into_iter().chain(pods.into_iter().flatten());
+        let intent = |status: &Value| {
+            let (verb, pod) = intent(status)?;
+            Some((name.to_owned(), verb, pod))
+        };
+        let now: Vec<_> = status.filter_map(intent).collect();
+        let new = now.iter().filter(|intent| !self.intents.contains(intent)).cloned();
+        for (_, verb, pod) in new.collect::<Vec<_>>() {
+            self.add(at, Who::Operator, format!("intends {verb} in {pod}"));
+        }
+        self.intents.retain(|(of, ..)| of != name);
+        self.intents.extend(now);
     }
 
     /// The state of an object, if it is another than before.
@@ -232,15 +249,24 @@ impl Record {
         object.is_some_and(|object| is_lone(object))
     }
 
+    /// The host is a subscriber of a pair: it is not one of the two.
+    fn subscriber(&self, host: &str) -> bool {
+        let object = host.split('.').nth(1).unwrap_or_default();
+        let ordinal = short_host(host).strip_prefix(object);
+        !self.lone(host) && !matches!(ordinal, Some("-0" | "-1"))
+    }
+
     /// A pod is told something: what the status says of it at that moment.
     fn ordered(&mut self, at: Duration, host: &str, verb: &str) {
         let object = host.split('.').nth(1).and_then(|object| self.objects.get(object));
         let (true, Some(object)) = (DANGEROUS.contains(&verb), object) else { return };
-        let text = |pointer| object.pointer(pointer).and_then(Value::as_str).map(ToOwned::to_owned);
-        let intent = text("/status/intent/verb").zip(text("/status/intent/pod"));
-        let state = text("/status/highLevelState").unwrap_or_default();
         let (pod, verb) = (short_host(host).to_owned(), verb.to_owned());
-        self.oracles.see(at, Sight::Ordered { pod, verb, intent, state });
+        let subscriber = self.subscriber(host);
+        let status = if subscriber { entry(object, &pod) } else { object.get("status") };
+        let intent = status.and_then(intent);
+        let state = object.pointer("/status/highLevelState").and_then(Value::as_str);
+        let state = state.unwrap_or_default().to_owned();
+        self.oracles.see(at, Sight::Ordered { pod, subscriber, verb, intent, state });
     }
 
     fn timesten(&mut self, at: Duration, event: &Event) {
@@ -262,6 +288,10 @@ impl Record {
                         self.oracles.see(at, Sight::Lone(host, verb.clone()));
                     } else {
                         self.ordered(at, &event.host, verb);
+                        if self.subscriber(&event.host) {
+                            let deed = Deed::Told(verb.clone());
+                            self.oracles.see(at, Sight::Subscriber(host, deed));
+                        }
                     }
                 }
             }
@@ -271,7 +301,11 @@ impl Record {
             Happening::Changed { fact, from, to } => {
                 tell(format!("{fact:?} was {from}, now {to}"));
                 if *fact == Fact::Writable {
-                    self.oracles.see(at, Sight::Writable(event.host.clone(), *to == "yes"));
+                    let writable = *to == "yes";
+                    self.oracles.see(at, Sight::Writable(event.host.clone(), writable));
+                    if writable && self.subscriber(&event.host) {
+                        self.oracles.see(at, Sight::Subscriber(host, Deed::Writable));
+                    }
                 }
             }
             Happening::Activated => tell("is activated".into()),
@@ -292,6 +326,19 @@ impl Record {
             Happening::Fault(text) => self.add(at, Who::Fault, format!("{host} {text}")),
         }
     }
+}
+
+/// The entry of a pod in the status.
+fn entry<'a>(object: &'a Value, pod: &str) -> Option<&'a Value> {
+    let mut pods = object.pointer("/status/podStatus")?.as_array()?.iter();
+    pods.find(|entry| entry.get("name").and_then(Value::as_str) == Some(pod))
+}
+
+/// The intent in a status: the verb, and the pod.
+fn intent(status: &Value) -> Option<(String, String)> {
+    let intent = status.get("intent")?;
+    let text = |key| intent.get(key)?.as_str().map(ToOwned::to_owned);
+    text("verb").zip(text("pod"))
 }
 
 /// The databases of an object do not replicate.
