@@ -74,7 +74,7 @@ elsewhere() {
     local url
     serve --tls --token elsewhere --kubeconfig target/ci/elsewhere.kubeconfig
     "$programs/ttlab" run --quick --kubeconfig target/ci/elsewhere.kubeconfig \
-        scenarios/catalog/failover/active-container-killed.yaml
+        scenarios/tests/elsewhere/failover.yaml
 }
 
 all=(sources fmt clippy doc build tests crd catalog up conform elsewhere)

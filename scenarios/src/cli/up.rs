@@ -1,6 +1,6 @@
 //! `ttlab up`: a fake cluster in real time, for kubectl, with a pair in it; or a pair in a cluster of somebody else.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write, stdout};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,11 +85,11 @@ async fn live(arguments: &Up, objects: &[DynamicObject]) -> anyhow::Result<ExitC
         ..Access::default()
     };
     kubeconfig::write(&file, &access)?;
-    greet(&file, address);
+    greet(&file, address)?;
     tokio::select! {
         biased;
         _ = tokio::signal::ctrl_c() => {
-            println!("\nstopped");
+            writeln!(stdout(), "\nstopped")?;
             Ok(ExitCode::SUCCESS)
         }
         ended = show_until_the_end(&world, objects, arguments.once) => ended,
@@ -112,13 +112,14 @@ async fn stay(
 ) -> anyhow::Result<ExitCode> {
     let foreign = Arc::new(visit.settle().await?);
     let world = World::start_on(Arc::clone(&foreign), options(arguments)).await?;
-    println!("The namespace {} is ours. In another terminal:\n", world.api.namespace());
-    println!("  export KUBECONFIG={}", file.display());
-    println!("  kubectl get ttc -w -n {}\n", world.api.namespace());
+    let show = async {
+        greet_visitor(file, world.api.namespace())?;
+        show_until_the_end(&world, objects, arguments.once).await
+    };
     let ended = tokio::select! {
         biased;
         () = world.api.interrupted() => Ok(ExitCode::SUCCESS),
-        ended = show_until_the_end(&world, objects, arguments.once) => ended,
+        ended = show => ended,
     };
     let left = world.leave().await;
     drop(world);
@@ -148,7 +149,7 @@ async fn show_until_the_end(
         };
         let Some(change) = change else { bail!("the API server has ended") };
         if let Some(line) = watcher.line(began.elapsed(), &change) {
-            show(&line);
+            show(&line)?;
         }
         if change.resource != "timestenclassics" || change.name != watched || reached {
             continue;
@@ -156,11 +157,18 @@ async fn show_until_the_end(
         match change.object.pointer("/status/highLevelState").and_then(Value::as_str) {
             Some("Normal") => {
                 reached = true;
-                println!("\n{watched} is Normal after {:.1} s.", began.elapsed().as_secs_f64());
+                writeln!(
+                    stdout(),
+                    "\n{watched} is Normal after {:.1} s.",
+                    began.elapsed().as_secs_f64()
+                )?;
                 if once {
                     return Ok(ExitCode::SUCCESS);
                 }
-                println!("It goes on until Ctrl-C. Try: kubectl delete pod {watched}-0\n");
+                writeln!(
+                    stdout(),
+                    "It goes on until Ctrl-C. Try: kubectl delete pod {watched}-0\n"
+                )?;
             }
             Some(state @ ("Failed" | "ManualInterventionRequired")) if once => {
                 bail!("{watched} is {state}: {}", reason(&world.client(), &watched).await);
@@ -241,19 +249,28 @@ async fn reason(client: &Client, name: &str) -> String {
         .map_or_else(|| "the operator has not said why".into(), |condition| condition.message)
 }
 
-fn greet(kubeconfig: &Path, address: SocketAddr) {
-    println!("A fake cluster is served on http://{address}. In another terminal:\n");
-    println!("  export KUBECONFIG={}", kubeconfig.display());
-    println!("  kubectl get ttc -w");
-    println!("  kubectl describe ttc sample");
-    println!("  kubectl get pods,sts,svc,secret,events\n");
+fn greet(kubeconfig: &Path, address: SocketAddr) -> std::io::Result<()> {
+    let mut out = stdout().lock();
+    writeln!(out, "A fake cluster is served on http://{address}. In another terminal:\n")?;
+    writeln!(out, "  export KUBECONFIG={}", kubeconfig.display())?;
+    writeln!(out, "  kubectl get ttc -w")?;
+    writeln!(out, "  kubectl describe ttc sample")?;
+    writeln!(out, "  kubectl get pods,sts,svc,secret,events\n")
+}
+
+fn greet_visitor(kubeconfig: &Path, namespace: &str) -> std::io::Result<()> {
+    let mut out = stdout().lock();
+    writeln!(out, "The namespace {namespace} is ours. In another terminal:\n")?;
+    writeln!(out, "  export KUBECONFIG={}", kubeconfig.display())?;
+    writeln!(out, "  kubectl get ttc -w -n {namespace}\n")
 }
 
 /// Prints a line; on a terminal states stand out.
-fn show(line: &str) {
-    if std::io::stdout().is_terminal() && line.contains("  active ") {
-        println!("\x1b[1m{line}\x1b[0m");
+fn show(line: &str) -> std::io::Result<()> {
+    let mut out = stdout().lock();
+    if out.is_terminal() && line.contains("  active ") {
+        writeln!(out, "\x1b[1m{line}\x1b[0m")
     } else {
-        println!("{line}");
+        writeln!(out, "{line}")
     }
 }
