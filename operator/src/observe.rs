@@ -311,7 +311,7 @@ impl<'a> Asked<'a> {
     ) -> Option<Self> {
         let (generation, desired) = desired?;
         let scheme = object.status.as_ref().and_then(|s| s.rep_create_statement.as_deref());
-        let image = report::standing(object.status.as_ref()).upgrades.target().map(str::to_owned);
+        let image = object.status.as_ref().and_then(report::image);
         Some(Self { generation: *generation, desired, credentials: credentials?, scheme, image })
     }
 }

@@ -16,6 +16,7 @@ pub use self::events::{Note, between as events, event, order_failed, replaced, w
 pub use self::memory::standing;
 pub use self::replicas::{standing as standing_of_replicas, status as status_of_replicas};
 pub use self::subscribers::standing as standing_of_subscribers;
+pub use self::upgrade::image;
 
 use jiff::Timestamp;
 

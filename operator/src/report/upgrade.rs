@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::memory::outcome;
-use crate::crd::ClassicUpgradeStatus;
+use crate::crd::{ClassicUpgradeStatus, TimesTenClassicStatus};
 use crate::standing::Ending;
 use crate::standing::upgrade::{Failed, Phase, Upgrade, Upgrades};
 
@@ -28,6 +28,12 @@ pub(super) fn keep(upgrades: &Upgrades, pending: bool) -> Option<ClassicUpgradeS
         ended: last.map(|last| Time(last.at)),
     };
     Some(said).filter(|said| *said != ClassicUpgradeStatus::default())
+}
+
+/// The image that upgrades have come to, as the status says: all that building objects needs of it.
+#[must_use]
+pub fn image(status: &TimesTenClassicStatus) -> Option<String> {
+    read(status.classic_upgrade_status.as_ref()?).target().map(ToOwned::to_owned)
 }
 
 /// What is remembered of upgrades, as the status says.
