@@ -1,6 +1,6 @@
 //! `ttlab run`: scenarios, several at once, a line each; one after the other on a server of somebody else.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -90,16 +90,16 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("--book {}", file.display()))?;
     }
     for outcome in &outcomes {
-        print!("{}", report::failure(outcome));
+        say(&report::failure(outcome));
     }
     let passed = outcomes.iter().filter(|outcome| outcome.passed()).count();
     let skipped =
         outcomes.iter().filter(|outcome| matches!(outcome.verdict, Verdict::Skipped(_))).count();
     let failed = outcomes.len() - passed - skipped;
     if arguments.elsewhere.kubeconfig.is_some() {
-        println!("{passed} passed, {failed} failed, {skipped} skipped");
+        say(&format!("{passed} passed, {failed} failed, {skipped} skipped\n"));
     } else {
-        println!("{passed} passed, {failed} failed");
+        say(&format!("{passed} passed, {failed} failed\n"));
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -121,7 +121,7 @@ async fn elsewhere(
         } else {
             run_on(case, *seed, &visit, arguments.quick).await
         };
-        println!("{}", report::line(&outcome));
+        say(&format!("{}\n", report::line(&outcome)));
         outcomes.push(outcome);
     }
     visit.end().await?;
@@ -147,7 +147,7 @@ fn all(
                     let Some((case, seed)) = work.get(index) else { break };
                     let outcome = play(case, *seed);
                     let line = report::line(&outcome);
-                    bar.suspend(|| println!("{line}"));
+                    bar.suspend(|| say(&format!("{line}\n")));
                     bar.inc(1);
                     let mut all = outcomes.lock().unwrap_or_else(|poison| poison.into_inner());
                     all.push((index, outcome));
@@ -159,6 +159,11 @@ fn all(
     let mut outcomes = outcomes.into_inner().unwrap_or_else(|poison| poison.into_inner());
     outcomes.sort_by_key(|(index, _)| *index);
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+/// Prints. Whoever reads no more has seen enough; the reports and the exit code are still worth having.
+fn say(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
 fn bar(length: usize) -> ProgressBar {
