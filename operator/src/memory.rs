@@ -3,6 +3,7 @@
 //! Never: decides, and nothing here outlives the process or is needed after a restart. All times
 //! are monotonic (I14) and start anew with the process.
 
+pub mod keyring;
 pub mod link;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use crate::standing::replicas::ReplicaState;
 use crate::standing::{Intent, PodIntent, Standing, State};
 use crate::writes::Writes;
 
+use self::keyring::Keyring;
 use self::link::Link;
 
 /// What is remembered of one object.
@@ -31,11 +33,9 @@ pub struct Memory {
     /// The last spec that could be believed, and its generation.
     pub desired: Option<(i64, Arc<Desired>)>,
     /// What the agents are spoken to with.
-    pub credentials: Option<Arc<Credentials>>,
+    pub keyring: Keyring,
     /// What is remembered of each pod, by its name.
     pods: BTreeMap<String, Pod>,
-    /// Why there are no credentials, though pods were started with some.
-    pub locked_out: Option<String>,
     /// What became of the writes of owned objects.
     pub writes: Writes,
     /// The owned objects, as they were last compared with the spec.
@@ -68,12 +68,15 @@ pub struct Pod {
     pub copies: Since<(u32, bool)>,
 }
 
+/// The generation of the spec, the versions of the objects, the image of pods, and what the Secret is
+/// to say.
+pub type Of = (i64, Versions, Option<String>, Arc<Credentials>);
+
 /// The owned objects, compared with the spec.
 #[derive(Debug)]
 pub struct Compared {
-    /// The generation of the spec, the versions of the objects, and the image of pods that this holds
-    /// for.
-    pub of: (i64, Versions, Option<String>),
+    /// What this holds for.
+    pub of: Of,
     /// The objects as the spec wants them.
     pub wanted: Wanted,
     /// What differed.
@@ -87,9 +90,8 @@ impl Memory {
         Self {
             written: None,
             desired: None,
-            credentials: None,
+            keyring: Keyring::default(),
             pods: BTreeMap::new(),
-            locked_out: None,
             writes: Writes::default(),
             compared: None,
             wrote: false,

@@ -2,6 +2,7 @@
 //!
 //! Never: waits for an agent, and fails only when the API server does.
 
+mod credentials;
 mod pod;
 mod subscribers;
 
@@ -12,7 +13,7 @@ use k8s_openapi::api::core::v1;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
-use crate::agent::{AgentError, Facts, StatusReply, TaskId};
+use crate::agent::{AgentError, Facts, How, StatusReply, TaskId};
 use crate::caches::find;
 use crate::cluster::ClusterError;
 use crate::crd::TimesTenClassic;
@@ -123,7 +124,7 @@ impl Operator {
             members,
             subscribers,
             owned,
-            locked_out: guard.locked_out.clone(),
+            locked_out: guard.keyring.locked_out.clone(),
             fresh_id: TaskId::from_random(self.random_bytes()).to_string(),
         };
         drop(guard);
@@ -173,7 +174,7 @@ impl Operator {
             pods: pods.collect(),
             standing,
             owned,
-            locked_out: guard.locked_out.clone(),
+            locked_out: guard.keyring.locked_out.clone(),
         };
         drop(guard);
         sight.of(seen, versions)
@@ -199,7 +200,7 @@ impl Operator {
         pods: &[&v1::Pod],
         now: Instant,
     ) -> Owned {
-        match Asked::of(&sight.object, desired, sight.credentials.as_deref()) {
+        match Asked::of(&sight.object, desired, memory.keyring.to_write()) {
             Some(asked) => self.owned(memory, &asked, pods, now),
             None => Owned { trouble: memory.writes.trouble.clone(), ..Owned::default() },
         }
@@ -266,7 +267,8 @@ impl Operator {
             disruption_budget: find(&self.caches.budgets, namespace, &names.disruption_budget),
         };
         // Building and comparing costs more than all else in a pass: once for each version.
-        let of = (asked.generation, live.versions(), asked.image.clone());
+        let credentials = Arc::clone(&asked.credentials);
+        let of = (asked.generation, live.versions(), asked.image.clone(), credentials);
         let compared = match memory.compared.take() {
             Some(compared) if compared.of == of => compared,
             _ => {
@@ -286,6 +288,7 @@ impl Operator {
             image: live.stateful_set.as_deref().and_then(made_with),
             drift: compared.drift.iter().filter(|w| memory.writes.due(w, now)).cloned().collect(),
             unapplied,
+            credentials: memory.keyring.upkeep.clone(),
         };
         memory.compared = Some(compared);
         owned
@@ -296,7 +299,8 @@ impl Operator {
 struct Asked<'a> {
     generation: i64,
     desired: &'a Desired,
-    credentials: &'a Credentials,
+    /// What the Secret is to say.
+    credentials: Arc<Credentials>,
     /// The statement that the replication scheme was created with.
     scheme: Option<&'a str>,
     /// The image that upgrades have come to.
@@ -307,7 +311,7 @@ impl<'a> Asked<'a> {
     fn of(
         object: &'a TimesTenClassic,
         desired: Option<&'a (i64, Arc<Desired>)>,
-        credentials: Option<&'a Credentials>,
+        credentials: Option<Arc<Credentials>>,
     ) -> Option<Self> {
         let (generation, desired) = desired?;
         let scheme = object.status.as_ref().and_then(|s| s.rep_create_statement.as_deref());
@@ -356,6 +360,8 @@ pub fn answer(reply: Result<StatusReply, AgentError>, db_name: &str) -> Result<F
         Err(error) => {
             let text = error.to_string();
             Err(match error {
+                // A process listens, and is not to be known by what we hold: its database may be well.
+                AgentError::Unreachable { how: How::Tls, .. } => Silence::Refused(text),
                 AgentError::Unreachable { .. } => Silence::Gone(text),
                 AgentError::TimedOut { .. } => Silence::Mute(text),
                 AgentError::Unauthorized { .. } => Silence::Refused(text),

@@ -4,6 +4,7 @@
 //! Never: decides. `standing` and `status` are each other's inverse as far as memory goes.
 
 mod conditions;
+mod credentials;
 mod events;
 mod memory;
 mod pods;

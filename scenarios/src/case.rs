@@ -12,12 +12,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use actions::{
-    AgentFault, AgentMisbehaves, ApiFault, ApiMisbehaves, Crash, CrashPoint, Delete, History, Link,
-    Member, Nothing, Refused, Seen, Step, Trigger,
+    AgentFault, AgentMisbehaves, ApiFault, ApiMisbehaves, Delete, History, Member, Nothing,
+    Refused, Seen, Step,
 };
 pub use damage::{
-    BreakImage, Evict, Files, ImageFault, Invalidate, Peer, Rep, Scale, SetClock, SetPeer,
-    SetRepState, Sidecar,
+    BreakImage, Crash, CrashPoint, Evict, Files, ImageFault, Invalidate, Link, Peer, Rep, Scale,
+    SetClock, SetPeer, SetRepState, Sidecar, Trigger,
 };
 pub use span::Span;
 

@@ -78,6 +78,7 @@ fn settled(
     [topology, vec![managed], operator(about), super::warnings::all(about)]
         .into_iter()
         .flatten()
+        .chain(super::credentials::condition(about))
         .map(|say| condition(before, about, say))
         .collect()
 }

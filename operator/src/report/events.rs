@@ -45,11 +45,11 @@ pub struct Note {
 }
 
 impl Note {
-    fn normal(reason: &'static str, text: String) -> Self {
+    pub(super) fn normal(reason: &'static str, text: String) -> Self {
         Self { warning: false, reason, text }
     }
 
-    fn warning(reason: &'static str, text: String) -> Self {
+    pub(super) fn warning(reason: &'static str, text: String) -> Self {
         Self { warning: true, reason, text }
     }
 }
@@ -71,6 +71,7 @@ pub fn between(
         notes.retain(|note| !EXPECTED_AT_FIRST.iter().any(|end| note.text.ends_with(end)));
     }
     of_conditions(before, after, &mut notes);
+    notes.extend(super::credentials::notes(before, after));
     let (was, now) = (&before.high_level_state, &after.high_level_state);
     if let (Some(was), Some(now)) = (was, now)
         && was != now
@@ -264,9 +265,16 @@ pub fn order_failed(pod: &str, verb: &Verb, error: &AgentError) -> Note {
 #[must_use]
 pub fn written(write: &Write) -> Note {
     let what = write.key();
-    match write {
-        Write::Create { .. } => Note::normal("Create", format!("{what} created")),
-        Write::Apply { .. } | Write::Replace { .. } => {
+    match (write, write.has_former_certificate()) {
+        (Write::Create { .. }, _) => Note::normal("Create", format!("{what} created")),
+        (Write::Replace { .. }, Some(true)) => Note::normal(
+            "Change",
+            format!("{what} changed: it has a new certificate and the former"),
+        ),
+        (Write::Replace { .. }, Some(false)) => {
+            Note::normal("Change", format!("{what} changed: it has one certificate"))
+        }
+        (Write::Apply { .. } | Write::Replace { .. }, _) => {
             Note::normal("Change", format!("{what} changed"))
         }
     }

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    BreakImage, Evict, Files, Invalidate, Scale, SetClock, SetPeer, SetRepState, Sidecar, Span,
+    BreakImage, Crash, Evict, Files, Invalidate, Link, Scale, SetClock, SetPeer, SetRepState,
+    Sidecar, Span,
 };
 
 /// One step. The key says what is done.
@@ -88,8 +89,12 @@ pub enum Step {
     Scale(Scale),
     /// Deletes the Secret that the agents' credentials are in.
     DeleteCredentials(Nothing),
-    /// Creates that Secret again, as it was.
+    /// Puts that Secret back, as it was before it was deleted or first edited.
     RestoreCredentials(Nothing),
+    /// Edits entries of that Secret; `null` takes one out.
+    EditCredentials(BTreeMap<String, Option<String>>),
+    /// Puts a certificate into that Secret that is good for the pods, with its key and HTTP user.
+    ReplaceCertificate(Nothing),
     /// Empties the object's status.
     WipeStatus(Nothing),
     /// Creates the object again, as it was at first.
@@ -394,57 +399,4 @@ pub enum ApiFault {
     DelayEvents(Span),
     /// Events are held back for so long, and only the sum of those about one object is told.
     MergeEvents(Span),
-}
-
-/// A direction of the network.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Link {
-    /// `operator`, `active`, `standby`, or a pod's name.
-    pub from: String,
-    /// `active`, `standby`, or a pod's name.
-    pub to: String,
-    /// Ends by itself after so long.
-    #[serde(default)]
-    pub until: Option<Span>,
-}
-
-/// When the operator stops, and for how long.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Crash {
-    /// At a point of its work. Default: now.
-    #[serde(default)]
-    pub at: Option<CrashPoint>,
-    /// How long until a new one starts. Default: 2s.
-    #[serde(default)]
-    pub down: Option<Span>,
-}
-
-/// A point of the operator's work.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct CrashPoint {
-    /// Counts only while the object is in this state.
-    #[serde(default)]
-    pub state: Option<String>,
-    /// At the n-th write from now on. Default: 1.
-    #[serde(default)]
-    pub write: Option<u32>,
-    /// Before the write, after it, or after it without having got the answer.
-    #[serde(default)]
-    pub point: Trigger,
-}
-
-/// Where at a write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Trigger {
-    /// Before it is sent.
-    #[default]
-    Before,
-    /// After it is done and answered.
-    After,
-    /// After it is done, before the answer.
-    NoReply,
 }

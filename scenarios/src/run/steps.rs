@@ -30,7 +30,7 @@ pub(super) struct Player<'a> {
     /// Outages count.
     marked: bool,
     reference: Vec<String>,
-    /// The Secret of the agents, if it was deleted.
+    /// The Secret of the agents, as it was before it was deleted or edited.
     pub(super) credentials: Option<Secret>,
     /// The object's spec before what the scenario merges over it.
     ttspec: Map<String, Value>,
