@@ -229,7 +229,7 @@ mod tests {
         roots.add(certificate(credentials)).unwrap();
         let (roots, provider) =
             (Arc::new(roots), Arc::new(rustls::crypto::ring::default_provider()));
-        let made = "2026-01-02T03:04:05Z".parse::<jiff::Timestamp>().unwrap().as_second();
+        let made = "2026-01-02T03:04:05Z".parse::<Timestamp>().unwrap().as_second();
         let now = UnixTime::since_unix_epoch(Duration::from_secs(made as u64 + days * 86_400));
         let leaf = certificate(credentials);
         let server =
@@ -328,7 +328,7 @@ mod tests {
             let mut feed = [0, byte].into_iter().chain(std::iter::repeat(0));
             let made = identity::password(&mut |bytes| bytes.fill_with(|| feed.next().unwrap()));
             *later.entry(made.chars().nth(1).unwrap()).or_insert(0) += u32::from(byte < 252);
-            assert_eq!(made.len(), SECRET_LENGTH);
+            assert_eq!(made.len(), 16);
         }
         assert!(first.len() == 26 && first.values().all(|n| *n == 9), "{first:?}");
         assert!(later.len() == 36 && later.values().all(|n| *n == 7), "{later:?}");

@@ -17,6 +17,7 @@ use crate::credentials::Credentials;
 use crate::desired::{Desired, SpecProblem};
 use crate::direct::Reads;
 use crate::objects::{Versions, Wanted, Write};
+use crate::observe::Missing;
 use crate::since::Since;
 use crate::standing::replicas::ReplicaState;
 use crate::standing::{Intent, PodIntent, Standing, State};
@@ -58,6 +59,8 @@ pub struct Pod {
     pub link: Link,
     /// What direct reads of it said.
     pub reads: Reads,
+    /// What its volumes lack.
+    pub missing: Missing,
     /// The state that the status says it is in, if it has one of its own.
     pub state: Since<Option<ReplicaState>>,
     /// The irreversible act that the status says is about to be done in it.
@@ -108,6 +111,7 @@ impl Memory {
         self.pods.entry(name.to_owned()).or_insert_with(|| Pod {
             link: Link::new(now),
             reads: Reads::default(),
+            missing: Missing::default(),
             state: Since::new(None, now),
             intent: Since::new(None, now),
             task: Since::new(None, now),

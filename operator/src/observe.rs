@@ -3,6 +3,7 @@
 //! Never: waits for an agent, and fails only when the API server does.
 
 mod credentials;
+mod missing;
 mod pod;
 mod subscribers;
 
@@ -31,6 +32,7 @@ use crate::sight::{Look, Sight};
 use crate::standing::Incarnation;
 use crate::writes::Trouble;
 
+pub use self::missing::Missing;
 pub use self::pod::pod;
 
 use self::pod::{made_with, told_apart};
@@ -102,7 +104,7 @@ impl Operator {
             let task = standing.task_of(ordinal);
             let name = names[ordinal].clone();
             let pod = pods[ordinal].as_deref();
-            let mut member = self.member(&mut guard, name, pod, &sight.uid, task);
+            let mut member = self.member(&mut guard, &sight, name, pod, task);
             told_apart(&mut member, pod, set.as_deref());
             member
         });
@@ -160,10 +162,7 @@ impl Operator {
             let known = &mut guard.pod(&name, now).state;
             known.note(state, now);
             let in_state = known.age(now);
-            Lone {
-                member: self.member(&mut guard, name, pod.as_deref(), &sight.uid, None),
-                in_state,
-            }
+            Lone { member: self.member(&mut guard, &sight, name, pod.as_deref(), None), in_state }
         });
         let seen = Replicas {
             now: self.clock.now(),
@@ -210,13 +209,13 @@ impl Operator {
     fn member(
         &self,
         memory: &mut Memory,
+        sight: &Sight<()>,
         name: String,
         known: Option<&v1::Pod>,
-        uid: &str,
         task: Option<&str>,
     ) -> Member {
         let now = Instant::now();
-        let mut pod = pod(known, uid, self.node_of(known).as_deref());
+        let mut pod = pod(known, &sight.uid, self.node_of(known).as_deref());
         let link = &mut memory.pod(&name, now).link;
         if let Pod::Present(facts) = &mut pod {
             link.meet(Some(&facts.incarnation), now);
@@ -225,7 +224,7 @@ impl Operator {
         } else {
             link.meet(None, now);
         }
-        Member {
+        let mut member = Member {
             agent: link.agent(now),
             doing: link.doing(now),
             failures: link.failures(now),
@@ -234,7 +233,9 @@ impl Operator {
             task: link.task(task),
             name,
             pod,
-        }
+        };
+        self.tell_missing(memory, sight, &mut member, known, now);
+        member
     }
 
     /// The node that a pod runs on, as the watch shows it.

@@ -52,6 +52,14 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The object, for whoever wakes the controller.
+    #[must_use]
+    pub fn reference(&self) -> ObjectRef<TimesTenClassic> {
+        ObjectRef::new(&self.name).within(&self.namespace)
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
@@ -107,7 +115,7 @@ impl Operator {
 
     /// Has an object looked at.
     pub fn wake(&self, key: &Key) {
-        let _ = self.wake.send(ObjectRef::new(&key.name).within(&key.namespace));
+        let _ = self.wake.send(key.reference());
     }
 
     /// Sixteen random bytes.

@@ -84,10 +84,11 @@ pub fn unapplied(
             "set it back; the present one is used when the scheme has to be made anew",
         ));
     }
-    all.extend(desired.unsupported().map(|field| {
-        let cure = "take it out; set the attributes in db.ini and bring the wallet as csWallet";
-        Unapplied::fixed(field, "this version does not act on it", cure)
-    }));
+    all.extend(
+        desired.unsupported().map(|given| {
+            Unapplied::fixed(given.field, "this version does not act on it", given.cure)
+        }),
+    );
     all
 }
 

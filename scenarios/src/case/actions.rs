@@ -99,7 +99,7 @@ pub enum Step {
     WipeStatus(Nothing),
     /// Creates the object again, as it was at first.
     Recreate(Nothing),
-    /// Creates a ConfigMap with metadata files.
+    /// Creates a ConfigMap or Secret with metadata files.
     CreateFiles(Files),
     /// Sets the operator's wall clock.
     SetClock(SetClock),

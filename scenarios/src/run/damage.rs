@@ -3,7 +3,7 @@
 use fake_agent::{PeerState, RepState};
 use fake_apiserver::kubelet::Kill;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::Api;
 use kube::api::{EvictParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -140,17 +140,29 @@ impl Player<'_> {
     }
 
     async fn create_files(&self, files: &Files) -> Result {
-        self.world.record.say(Who::User, format!("create configmap/{}", files.name));
-        let map = ConfigMap {
-            metadata: kube::api::ObjectMeta {
-                name: Some(files.name.clone()),
-                ..kube::api::ObjectMeta::default()
-            },
-            data: Some(files.files.clone()),
-            ..ConfigMap::default()
+        let Files { name, secret, files } = files;
+        let metadata = || kube::api::ObjectMeta {
+            name: Some(name.clone()),
+            ..kube::api::ObjectMeta::default()
         };
-        let api: Api<ConfigMap> = Api::default_namespaced(self.world.client());
-        self.done("create the ConfigMap", api.create(&PostParams::default(), &map).await).map(drop)
+        let client = self.world.client();
+        if *secret {
+            self.world.record.say(Who::User, format!("create secret/{name}"));
+            let secret = Secret {
+                metadata: metadata(),
+                string_data: Some(files.clone()),
+                ..Secret::default()
+            };
+            let api = Api::default_namespaced(client);
+            let created = api.create(&PostParams::default(), &secret).await;
+            return self.done("create the Secret", created).map(drop);
+        }
+        self.world.record.say(Who::User, format!("create configmap/{name}"));
+        let map =
+            ConfigMap { metadata: metadata(), data: Some(files.clone()), ..ConfigMap::default() };
+        let api = Api::default_namespaced(client);
+        let created = api.create(&PostParams::default(), &map).await;
+        self.done("create the ConfigMap", created).map(drop)
     }
 
     fn set_clock(&self, law: &str, set: &SetClock) -> Result {
