@@ -266,6 +266,11 @@ impl Operator {
             stateful_set: find(&self.caches.stateful_sets, namespace, &names.stateful_set),
             subscribers: self.set_of_subscribers(desired),
             disruption_budget: find(&self.caches.budgets, namespace, &names.disruption_budget),
+            claims: objects::claim_names(desired)
+                .iter()
+                .filter_map(|name| find(&self.caches.claims, namespace, name))
+                .collect(),
+            growing_classes: self.caches.growing_classes(),
         };
         // Building and comparing costs more than all else in a pass: once for each version.
         let credentials = Arc::clone(&asked.credentials);

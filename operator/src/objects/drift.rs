@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::difference::within;
-use super::{Live, Wanted, edit};
+use super::{Live, Wanted, claims, edit};
 use crate::crd::KIND;
 use crate::credentials::{FORMER_CERTIFICATE, is_entry};
 
@@ -101,7 +101,16 @@ pub fn drift(wanted: &Wanted, live: &Live) -> Vec<Write> {
     ]
     .into_iter()
     .flatten()
+    .chain(claims::drift(wanted, live))
     .collect()
+}
+
+/// A write of what is in an object that exists, and of nothing else in it.
+pub(super) fn apply<K>(wanted: &K, shown: Option<String>) -> Option<Write>
+where
+    K: Resource<Scope = NamespaceResourceScope> + Metadata<Ty = ObjectMeta> + Serialize,
+{
+    Some(Write::Apply(target(wanted, shown)?))
 }
 
 /// The entries that are the operator's have to be as they should be; others are left alone.
@@ -204,8 +213,7 @@ where
     if within(&should, &is) {
         return None;
     }
-    let shown = live.metadata().resource_version.clone();
-    Some(Write::Apply(target(wanted, shown)?))
+    apply(wanted, live.metadata().resource_version.clone())
 }
 
 /// Another object's, or that of a namesake that was deleted and whose things are about to go.

@@ -26,6 +26,8 @@ const OBSERVED: &str = "Observed";
 pub(super) const SPEC_VALID: &str = "SpecValid";
 /// The whole spec is in force.
 pub(super) const SPEC_APPLIED: &str = "SpecApplied";
+/// Reason of that: volumes are being enlarged.
+pub(super) const GROWING: &str = "VolumesGrowing";
 /// The owned objects are as they should be.
 pub(super) const OBJECTS_APPLIED: &str = "ObjectsApplied";
 /// The standby could not be brought back several times in a row.
@@ -168,6 +170,7 @@ fn unapplied(about: &About<'_>) -> Option<(String, String)> {
     let word = match &about.upgrade {
         _ if !fixed.is_empty() => "CannotBeChanged",
         Some((word, _)) => word,
+        None if later.iter().any(|one| matches!(one, Unapplied::Growing { .. })) => GROWING,
         None => "PodsOutdated",
     };
     let upgrade = about.upgrade.iter().map(|(_, sentence)| sentence.clone());

@@ -9,7 +9,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::ResourceExt;
 
-use super::conditions::SPEC_APPLIED;
+use super::conditions::{GROWING, SPEC_APPLIED};
 use super::subscribers::is_subscriber;
 use crate::agent::{AgentError, Verb};
 use crate::crd::{PodStatus, TimesTenClassic, TimesTenClassicStatus};
@@ -247,9 +247,10 @@ fn of_conditions(
         let same =
             old.is_some_and(|o| o.status == condition.status && o.reason == condition.reason);
         let told = notes.iter().any(|note| note.text == condition.message);
-        let of_upgrades =
-            condition.type_ == SPEC_APPLIED && UPGRADES.contains(&condition.reason.as_str());
-        if bad && !same && !told && !of_upgrades {
+        // They have events of their own.
+        let goes_on = condition.type_ == SPEC_APPLIED
+            && (condition.reason == GROWING || UPGRADES.contains(&condition.reason.as_str()));
+        if bad && !same && !told && !goes_on {
             notes.push(Note::warning("Error", condition.message.clone()));
         }
     }

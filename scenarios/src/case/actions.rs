@@ -101,6 +101,8 @@ pub enum Step {
     Recreate(Nothing),
     /// Creates a ConfigMap or Secret with metadata files.
     CreateFiles(Files),
+    /// The class of the volumes lets them grow from now on.
+    AllowGrowth(Nothing),
     /// Sets the operator's wall clock.
     SetClock(SetClock),
     /// Makes an agent misbehave.

@@ -4,6 +4,7 @@ use fake_agent::{PeerState, RepState};
 use fake_apiserver::kubelet::Kill;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Api;
 use kube::api::{EvictParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -33,6 +34,7 @@ impl Player<'_> {
             Step::WipeStatus(_) => self.wipe_status().await,
             Step::Recreate(_) => self.create_object(OBJECT).await,
             Step::CreateFiles(files) => self.create_files(files).await,
+            Step::AllowGrowth(_) => self.allow_growth().await,
             Step::SetClock(set) => self.set_clock(law, set),
             Step::BreakImage(BreakImage { image, on }) => {
                 let broken = match on {
@@ -163,6 +165,14 @@ impl Player<'_> {
         let api = Api::default_namespaced(client);
         let created = api.create(&PostParams::default(), &map).await;
         self.done("create the ConfigMap", created).map(drop)
+    }
+
+    async fn allow_growth(&self) -> Result {
+        self.world.record.say(Who::User, "the class of the volumes lets them grow");
+        let api: Api<StorageClass> = Api::all(self.world.client());
+        let patch = Patch::Merge(json!({"allowVolumeExpansion": true}));
+        let allowed = api.patch("fast", &PatchParams::default(), &patch).await;
+        self.done("edit the class", allowed).map(drop)
     }
 
     fn set_clock(&self, law: &str, set: &SetClock) -> Result {
