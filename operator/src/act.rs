@@ -34,7 +34,7 @@ const HURRIED: Duration = Duration::from_millis(100);
 
 /// What must be left of the lease when something irreversible is ordered: the next leader must not
 /// have begun when it reaches the agent.
-const LEAD: Duration = Duration::from_secs(3);
+pub(crate) const LEAD: Duration = Duration::from_secs(3);
 
 /// How long what another operator wrote stands.
 const RESPECT: Duration = Duration::from_secs(2);
@@ -71,7 +71,11 @@ impl Operator {
             }
             (None, None) => None,
         };
-        trouble = deleted.or(labelled).or(trouble);
+        let abandoned = match &plan.abandon {
+            Some(abandon) => self.abandon(sight, abandon).await,
+            None => None,
+        };
+        trouble = deleted.or(labelled).or(abandoned).or(trouble);
         self.remember(sight, trouble);
         for ordinal in Ordinal::ALL {
             if let Some(order) = &plan.give[ordinal] {
@@ -313,6 +317,8 @@ impl Operator {
                 && let Err(error) = agent.run(&endpoint, &call(&then)).await
             {
                 tracing::warn!(object = %sight.key, verb = then.name(), %error, "ignored");
+                operator.tell(&sight, &report::order_failed(&post.name, &then, &error));
+                sight.link(&post, |link| link.failed(&then, &error, Instant::now()));
             }
             operator.ended(&sight, &post, &verb, result, &endpoint).await;
         });

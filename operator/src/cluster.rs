@@ -6,7 +6,7 @@
 use std::future::Future;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::DynamicObject;
@@ -78,6 +78,17 @@ pub trait Cluster: Send + Sync + 'static {
         &self,
         namespace: &str,
         pod: &str,
+        uid: &str,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// Reads a node.
+    fn node(&self, name: &str) -> impl Future<Output = Result<Option<Node>, ClusterError>> + Send;
+
+    /// Deletes a volume claim, if it is still that one.
+    fn delete_claim(
+        &self,
+        namespace: &str,
+        claim: &str,
         uid: &str,
     ) -> impl Future<Output = Result<(), ClusterError>> + Send;
 
@@ -252,17 +263,21 @@ impl Cluster for KubeCluster {
     }
 
     async fn delete_pod(&self, namespace: &str, pod: &str, uid: &str) -> Result<(), ClusterError> {
-        let parameters = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(uid.to_owned()),
-                resource_version: None,
-            }),
-            ..DeleteParams::default()
-        };
-        match answer(self.pods(namespace).delete(pod, &parameters)).await {
-            Ok(_) | Err(ClusterError::Gone) => Ok(()),
-            Err(error) => Err(error),
-        }
+        deleted(answer(self.pods(namespace).delete(pod, &that(uid))).await)
+    }
+
+    async fn node(&self, name: &str) -> Result<Option<Node>, ClusterError> {
+        answer(Api::all(self.client.clone()).get_opt(name)).await
+    }
+
+    async fn delete_claim(
+        &self,
+        namespace: &str,
+        claim: &str,
+        uid: &str,
+    ) -> Result<(), ClusterError> {
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), namespace);
+        deleted(answer(api.delete(claim, &that(uid))).await)
     }
 
     async fn exists<K>(&self, namespace: &str, name: &str) -> Result<bool, ClusterError>
@@ -281,6 +296,20 @@ impl Cluster for KubeCluster {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
         answer(api.create(&PostParams::default(), event)).await?;
         Ok(())
+    }
+}
+
+/// Deletes what has that UID, and nothing else of its name.
+fn that(uid: &str) -> DeleteParams {
+    let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+    DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() }
+}
+
+/// What is gone is deleted.
+fn deleted<T>(answer: Result<T, ClusterError>) -> Result<(), ClusterError> {
+    match answer {
+        Ok(_) | Err(ClusterError::Gone) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

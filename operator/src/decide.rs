@@ -13,6 +13,7 @@ pub mod reason;
 mod recovery;
 pub mod replicas;
 pub mod routing;
+pub mod stranded;
 pub mod subscribers;
 pub mod switchover;
 mod takeover;
@@ -24,6 +25,7 @@ use std::time::Duration;
 pub use self::orders::{Order, Orders};
 pub use self::reason::Reason;
 pub use self::routing::Label;
+pub use self::stranded::Abandon;
 pub use self::subscribers::SubscriberPlan;
 
 use self::health::{Health, Patience};
@@ -58,6 +60,8 @@ pub struct Plan {
     pub delete: Option<Ordinal>,
     /// The pod to delete, so that it is made anew with another image.
     pub replace: Option<Ordinal>,
+    /// Volumes to give up.
+    pub abandon: Option<Abandon>,
     /// At most one order a pod.
     pub give: Both<Option<Order>>,
     /// Agents to be asked at once.
@@ -129,6 +133,7 @@ fn manage(seen: &Observation, desired: &Desired) -> Plan {
         labels,
         replace,
         delete: orders.delete,
+        abandon: orders.abandon,
         give: orders.give,
         ask: orders.ask,
         subscribers: Vec::new(),
@@ -149,6 +154,7 @@ impl Plan {
             labels: Vec::new(),
             delete: None,
             replace: None,
+            abandon: None,
             give: Both::default(),
             ask: Both::default(),
             subscribers: seen.subscribers.iter().map(SubscriberPlan::idle).collect(),
@@ -165,6 +171,7 @@ impl Plan {
             && self.labels.is_empty()
             && self.delete.is_none()
             && self.replace.is_none()
+            && self.abandon.is_none()
             && self.give == Both::default()
             && self.ask == Both::default()
             && self.subscribers.iter().all(|subscriber| subscriber.give.is_none())

@@ -213,7 +213,7 @@ impl Desired {
         let topology = Topology::of(tt)?;
         Ok(Self {
             rep_create_statement: replication::statement(&owner, tt, rep_port),
-            unsupported: unsupported(tt),
+            unsupported: unsupported(tt, topology),
             subscribers: Subscribers::of(tt, &owner, topology)?,
             topology,
             image: image(tt)?,
@@ -281,6 +281,12 @@ impl Desired {
         }
     }
 
+    /// The names of all pods, those of subscribers last.
+    pub fn pods(&self) -> impl Iterator<Item = String> + '_ {
+        let members = (0..self.replicas()).map(|ordinal| format!("{}-{ordinal}", self.name()));
+        members.chain(self.subscribers.iter().flat_map(Subscribers::pods))
+    }
+
     /// The object's own labels, for everything that is made of it.
     #[must_use]
     pub fn labels(&self) -> &BTreeMap<String, String> {
@@ -288,14 +294,14 @@ impl Desired {
     }
 }
 
-fn unsupported(tt: &TtSpec) -> Vec<Unsupported> {
+fn unsupported(tt: &TtSpec, topology: Topology) -> Vec<Unsupported> {
     let tls = "take it out; set the attributes in db.ini and bring the wallet as csWallet";
-    let node = "take it out; when a node is gone for good, delete the volume claims of its pod, and \
-                the pod, by hand";
+    let node = "take it out: without replication no pod has a copy of another's database";
+    let alone = topology != Topology::ActiveStandbyPair;
     let given = [
         (tt.client_tls.is_some(), "ttspec.clientTLS", tls),
         (tt.custom_client_tls.is_some(), "ttspec.customClientTLS", tls),
-        (tt.delete_db_on_not_ready_node.is_some(), "ttspec.deleteDbOnNotReadyNode", node),
+        (alone && tt.delete_db_on_not_ready_node.is_some(), "ttspec.deleteDbOnNotReadyNode", node),
     ];
     let unsupported = |(_, field, cure)| Unsupported { field, cure };
     given.into_iter().filter(|(given, ..)| *given).map(unsupported).collect()

@@ -5,6 +5,7 @@
 //! [`controller`] (when). [`crd`], [`desired`] and [`objects`] are what users write and what is
 //! made of it; [`agent`] speaks to TimesTen.
 
+mod abandon;
 pub mod act;
 pub mod agent;
 pub mod caches;

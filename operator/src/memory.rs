@@ -59,6 +59,8 @@ pub struct Pod {
     pub link: Link,
     /// What direct reads of it said.
     pub reads: Reads,
+    /// The lost node that its volumes are on.
+    pub lost_node: Since<Option<String>>,
     /// What its volumes lack.
     pub missing: Missing,
     /// The state that the status says it is in, if it has one of its own.
@@ -111,6 +113,7 @@ impl Memory {
         self.pods.entry(name.to_owned()).or_insert_with(|| Pod {
             link: Link::new(now),
             reads: Reads::default(),
+            lost_node: Since::new(None, now),
             missing: Missing::default(),
             state: Since::new(None, now),
             intent: Since::new(None, now),

@@ -113,6 +113,21 @@ pub struct Owned {
     pub unapplied: Vec<Unapplied>,
     /// How the agents' credentials are.
     pub credentials: Option<Upkeep>,
+    /// Members whose volumes are on a lost node, if something might be done about it.
+    pub stranded: Vec<Stranded>,
+}
+
+/// A pod that no node can take, because its volumes are on a node that is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stranded {
+    /// Its name.
+    pub pod: String,
+    /// The node.
+    pub node: String,
+    /// The claims that have their volumes there: names and UIDs.
+    pub claims: Vec<(String, String)>,
+    /// How long this process has known the node to be lost.
+    pub lost_for: Duration,
 }
 
 /// One pod of the pair.

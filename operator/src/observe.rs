@@ -5,6 +5,7 @@
 mod credentials;
 mod missing;
 mod pod;
+mod stranded;
 mod subscribers;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ use crate::standing::Incarnation;
 use crate::writes::Trouble;
 
 pub use self::missing::Missing;
-pub use self::pod::pod;
+pub use self::pod::{node_ready, pod};
 
 use self::pod::{made_with, told_apart};
 
@@ -266,9 +267,10 @@ impl Operator {
             stateful_set: find(&self.caches.stateful_sets, namespace, &names.stateful_set),
             subscribers: self.set_of_subscribers(desired),
             disruption_budget: find(&self.caches.budgets, namespace, &names.disruption_budget),
-            claims: objects::claim_names(desired)
-                .iter()
-                .filter_map(|name| find(&self.caches.claims, namespace, name))
+            claims: desired
+                .pods()
+                .flat_map(|pod| objects::claim_names(desired, &pod))
+                .filter_map(|name| find(&self.caches.claims, namespace, &name))
                 .collect(),
             growing_classes: self.caches.growing_classes(),
         };
@@ -295,6 +297,7 @@ impl Operator {
             drift: compared.drift.iter().filter(|w| memory.writes.due(w, now)).cloned().collect(),
             unapplied,
             credentials: memory.keyring.upkeep.clone(),
+            stranded: self.stranded(memory, desired, now),
         };
         memory.compared = Some(compared);
         owned

@@ -13,7 +13,9 @@ mod subscribers;
 mod upgrade;
 mod warnings;
 
-pub use self::events::{Note, between as events, event, order_failed, replaced, written};
+pub use self::events::{
+    Note, abandoned, between as events, event, order_failed, replaced, written,
+};
 pub use self::memory::standing;
 pub use self::replicas::{standing as standing_of_replicas, status as status_of_replicas};
 pub use self::subscribers::standing as standing_of_subscribers;

@@ -75,6 +75,9 @@ pub struct Setting {
     /// Whether the class of the volumes lets them grow. Default: there is no such class.
     #[serde(default)]
     pub volumes_grow: Option<bool>,
+    /// Volumes live on the node that the pod was first placed on. Default: on none.
+    #[serde(default)]
+    pub local_volumes: bool,
     /// How many nodes there are. Default: 3.
     #[serde(default)]
     pub nodes: Option<u32>,

@@ -17,6 +17,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt};
 use kube::runtime::watcher::{self, Event, watcher};
@@ -132,6 +133,7 @@ kinds! {
     pods: Pod,
     claims: PersistentVolumeClaim,
     volumes: PersistentVolume,
+    classes: StorageClass,
     services: Service,
     endpoints: Endpoints,
     slices: EndpointSlice,

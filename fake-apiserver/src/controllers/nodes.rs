@@ -17,6 +17,7 @@ use super::cache::{Again, Cluster, Snapshot, overtaken, phase, pod_is};
 /// How long a node may be silent.
 const GRACE: Duration = Duration::from_secs(40);
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 
 /// When a node's lease was last seen to change: by our own clock, as nobody's clocks agree.
@@ -80,6 +81,9 @@ async fn judge(
             mark_unready(cluster, pod).await?;
         }
         evict(cluster, node, pod, again).await?;
+        if status != "True" && out_of_service(node) && pod.metadata.deletion_timestamp.is_some() {
+            force(cluster, pod).await?;
+        }
     }
     Ok(())
 }
@@ -212,6 +216,23 @@ async fn evict(cluster: &Cluster, node: &Node, pod: &Pod, again: &mut Again) -> 
         cluster.saw(pod);
     }
     Ok(())
+}
+
+/// A human says that the node is shut down, and that nothing runs on it.
+fn out_of_service(node: &Node) -> bool {
+    let mut taints = node.spec.iter().flat_map(|s| s.taints.iter().flatten());
+    taints.any(|taint| taint.key == OUT_OF_SERVICE)
+}
+
+/// Takes away a pod that no kubelet will confirm the end of.
+async fn force(cluster: &Cluster, pod: &Pod) -> kube::Result<()> {
+    let preconditions = Preconditions { uid: pod.uid(), resource_version: None };
+    let params = DeleteParams {
+        preconditions: Some(preconditions),
+        grace_period_seconds: Some(0),
+        ..DeleteParams::default()
+    };
+    overtaken(api(cluster, pod).delete(&pod.name_any(), &params).await).map(drop)
 }
 
 /// When a pod has to leave for a taint; never, if it tolerates it for good.

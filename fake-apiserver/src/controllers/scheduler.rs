@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{
-    Binding, Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectReference, Pod,
-    PodAffinityTerm, PodCondition, Taint, Toleration,
+    Binding, Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectReference,
+    PersistentVolumeClaim, Pod, PodAffinityTerm, PodCondition, Taint, Toleration,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
@@ -17,7 +17,7 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use super::cache::{Again, Cluster, Snapshot, controller_uid, overtaken, phase, selects};
-use super::volumes::claims_of;
+use super::volumes::{SELECTED_NODE, awaits_consumer, claims_of, selected_node};
 
 /// Runs the controller; never ends.
 pub(super) async fn run(cluster: &Cluster) {
@@ -58,12 +58,40 @@ async fn schedule(
     let view = View { known, assumed, pod };
     match view.choose() {
         Ok(node) => {
+            if !have_volumes(cluster, &view, &node).await? {
+                return Ok(());
+            }
             bind(cluster, pod, &node).await?;
             assumed.insert(pod.uid().unwrap_or_default(), node);
             Ok(())
         }
         Err(message) => refuse(cluster, pod, &message).await,
     }
+}
+
+/// The pod's volumes are there. Those that were to be made for it are from now on to be made for that
+/// node.
+async fn have_volumes(cluster: &Cluster, view: &View<'_>, node: &str) -> kube::Result<bool> {
+    let namespace = view.pod.namespace().unwrap_or_default();
+    let mut all = true;
+    for claim in claims_of(view.pod).filter_map(|name| view.known.claims.get(&namespace, name)) {
+        if !awaits_consumer(view.known, claim) {
+            continue;
+        }
+        all = false;
+        if selected_node(claim).is_none() {
+            let claims: Api<PersistentVolumeClaim> =
+                Api::namespaced(cluster.client.clone(), &namespace);
+            let body = json!({ "metadata": { "annotations": { SELECTED_NODE: node } } });
+            let patch = Patch::Merge(body);
+            let name = claim.name_any();
+            let patched = claims.patch(&name, &PatchParams::default(), &patch).await;
+            if let Some(claim) = overtaken(patched)? {
+                cluster.saw(claim);
+            }
+        }
+    }
+    Ok(all)
 }
 
 async fn bind(cluster: &Cluster, pod: &Pod, node: &str) -> kube::Result<()> {
@@ -181,6 +209,9 @@ impl View<'_> {
             let claim = claim.ok_or_else(|| format!("persistentvolumeclaim {name:?} not found"))?;
             if claim.metadata.deletion_timestamp.is_some() {
                 return Err(format!("persistentvolumeclaim {name:?} is being deleted"));
+            }
+            if awaits_consumer(self.known, claim) {
+                continue;
             }
             if claim.status.as_ref().and_then(|s| s.phase.as_deref()) != Some("Bound") {
                 return Err("pod has unbound immediate PersistentVolumeClaims".to_owned());

@@ -1,14 +1,16 @@
 //! Volumes: makes a persistent volume for every claim that has none, binds them to each other, and
 //! enlarges what a bound claim wants larger.
 //!
-//! Any storage class will do.
+//! Any storage class will do. Volumes of one that waits for the first consumer live on that consumer's
+//! node, as those of a provisioner of local volumes do.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{
-    ObjectReference, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimStatus,
-    PersistentVolumeSpec, Pod,
+    NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectReference, PersistentVolume,
+    PersistentVolumeClaim, PersistentVolumeClaimStatus, PersistentVolumeSpec, Pod,
+    VolumeNodeAffinity,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
@@ -19,6 +21,9 @@ use super::cache::{Again, Cluster, Snapshot, overtaken};
 use crate::quantity;
 
 const BOUND: &str = "pv.kubernetes.io/bind-completed";
+
+/// Says for which node a volume is made.
+pub(super) const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
 /// Runs the controller; never ends.
 pub(super) async fn run(cluster: &Cluster) {
@@ -48,6 +53,31 @@ async fn pass(cluster: &Cluster, known: &Snapshot) -> Option<Duration> {
 
 fn is_bound(claim: &PersistentVolumeClaim) -> bool {
     claim.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Bound")
+}
+
+/// The claim's volume is made when a pod is about to use it, and not before.
+pub(super) fn awaits_consumer(known: &Snapshot, claim: &PersistentVolumeClaim) -> bool {
+    let Some(spec) = claim.spec.as_ref().filter(|_| !is_bound(claim)) else { return false };
+    let class = spec.storage_class_name.as_deref().and_then(|name| known.classes.get("", name));
+    let mode = class.and_then(|class| class.volume_binding_mode.clone());
+    spec.volume_name.is_none() && mode.as_deref() == Some("WaitForFirstConsumer")
+}
+
+/// The node that the scheduler has chosen for a claim's volume.
+pub(super) fn selected_node(claim: &PersistentVolumeClaim) -> Option<&String> {
+    claim.annotations().get(SELECTED_NODE)
+}
+
+/// Where a volume lives that was made for a pod on that node.
+fn on_node(node: &str) -> VolumeNodeAffinity {
+    let here = NodeSelectorRequirement {
+        key: "kubernetes.io/hostname".to_owned(),
+        operator: "In".to_owned(),
+        values: Some(vec![node.to_owned()]),
+    };
+    let term =
+        NodeSelectorTerm { match_expressions: Some(vec![here]), ..NodeSelectorTerm::default() };
+    VolumeNodeAffinity { required: Some(NodeSelector { node_selector_terms: vec![term] }) }
 }
 
 /// The size that a bound claim asks for, if it has less.
@@ -95,6 +125,9 @@ async fn bind(
     claim: &PersistentVolumeClaim,
 ) -> kube::Result<()> {
     let Some(spec) = &claim.spec else { return Ok(()) };
+    if awaits_consumer(known, claim) && selected_node(claim).is_none() {
+        return Ok(());
+    }
     let (namespace, name) = (claim.namespace().unwrap_or_default(), claim.name_any());
     let volume_name = spec
         .volume_name
@@ -174,6 +207,7 @@ fn volume(claim: &PersistentVolumeClaim, name: &str) -> PersistentVolume {
             persistent_volume_reclaim_policy: Some("Delete".to_owned()),
             storage_class_name: spec.storage_class_name,
             volume_mode: spec.volume_mode,
+            node_affinity: selected_node(claim).map(|node| on_node(node)),
             ..PersistentVolumeSpec::default()
         }),
         ..PersistentVolume::default()

@@ -200,8 +200,8 @@ pub struct TtSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 86400))]
     pub termination_grace_period: Option<i64>,
-    /// Seconds that a pod's node may be not ready before its volumes may be deleted so that it can
-    /// be made anew elsewhere. Unset: never.
+    /// Seconds that the node of a pair's standby may be not ready before its volumes there are
+    /// deleted, if no other node can take it, so that it is copied anew elsewhere. Unset or 0: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub delete_db_on_not_ready_node: Option<i32>,

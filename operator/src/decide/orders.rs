@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::health::{Ailment, Health, REPAIR_ATTEMPTS};
 use super::proof::{self, Candidate, Fenced, GoodSource, NotFenced};
 use super::reason::Reason;
+use super::stranded::Abandon;
 use crate::agent::{Daemon, Db, Facts, PeerState, RepScheme, RepState, RunState, Verb};
 use crate::desired::Desired;
 use crate::observation::{Member, Observation};
@@ -99,6 +100,8 @@ pub struct Orders {
     pub ask: Both<bool>,
     /// The pod to delete, as a fence.
     pub delete: Option<Ordinal>,
+    /// Volumes to give up.
+    pub abandon: Option<Abandon>,
     /// Why, where it is more to the point than the reason of the state.
     pub because: Option<Reason>,
 }
@@ -197,7 +200,13 @@ impl Field<'_> {
     }
 
     /// The act is on record for the very pod; else it is put on record.
-    fn recorded(&self, orders: &mut Orders, act: Irreversible, member: Ordinal, why: &str) -> bool {
+    pub(super) fn recorded(
+        &self,
+        orders: &mut Orders,
+        act: Irreversible,
+        member: Ordinal,
+        why: &str,
+    ) -> bool {
         self.on_record(orders, Intention { act, member, unproven: false, why: why.to_owned() })
     }
 
@@ -377,7 +386,7 @@ impl Field<'_> {
             }
             return;
         }
-        let Some(facts) = member.facts() else { return };
+        let Some(facts) = member.facts() else { return self.abandon(orders, to) };
         match (facts.daemon, facts.db) {
             (Daemon::Down, _) => self.order(orders, to, Verb::StartDaemon, None),
             (Daemon::Up, Db::None) => self.copy(orders, to, Irreversible::Duplicate),

@@ -27,6 +27,8 @@ pub struct Timeouts {
     pub upgrade: Option<Duration>,
     /// For the pod with the best database, after both have failed.
     pub waiting: Option<Duration>,
+    /// For the node of a standby, before its volumes there are given up; `None`: never.
+    pub node_lost: Option<Duration>,
 }
 
 impl Timeouts {
@@ -54,6 +56,7 @@ impl Timeouts {
             task: limit(tt.agent_async_timeout, post),
             upgrade: limit(tt.upgrade_down_pod_timeout, 600),
             waiting: limit(tt.waiting_for_active_timeout, 0),
+            node_lost: limit(tt.delete_db_on_not_ready_node, 0),
         }
     }
 }

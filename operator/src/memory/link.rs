@@ -211,12 +211,15 @@ impl Link {
                     _ => {}
                 }
             }
-            Err(error) => {
-                let said = matches!(error, AgentError::Verb { .. });
-                let hung = matches!(error, AgentError::TimedOut { .. });
-                self.fail(verb, (said, hung), error.to_string(), now);
-            }
+            Err(error) => self.failed(verb, error, now),
         }
+    }
+
+    /// An order, or what was to follow it, has failed.
+    pub fn failed(&mut self, verb: &Verb, error: &AgentError, now: Instant) {
+        let said = matches!(error, AgentError::Verb { .. });
+        let hung = matches!(error, AgentError::TimedOut { .. });
+        self.fail(verb, (said, hung), error.to_string(), now);
     }
 
     fn fail(&mut self, verb: &Verb, (said, hung): (bool, bool), text: String, at: Instant) {

@@ -18,19 +18,13 @@ use super::{Live, Unapplied, Wanted, pod};
 use crate::cluster::named;
 use crate::desired::{Bytes, Desired};
 
-/// The names of all claims that pods of the spec have.
+/// The names of the claims of a pod.
 #[must_use]
-pub fn names(desired: &Desired) -> Vec<String> {
+pub fn names(desired: &Desired, pod: &str) -> Vec<String> {
     let user = desired.claims.iter().map(ResourceExt::name_any);
     let log = desired.log_storage.iter().map(|_| pod::LOG.to_owned());
-    let templates: Vec<String> = user.chain([pod::PERSISTENT.to_owned()]).chain(log).collect();
-    let members = (0..desired.replicas()).map(|ordinal| format!("{}-{ordinal}", desired.name()));
-    let subscribers = desired.subscribers.iter().flat_map(crate::desired::Subscribers::pods);
-    let pods: Vec<String> = members.chain(subscribers).collect();
-    let of = |template: &String| {
-        pods.iter().map(|pod| format!("{template}-{pod}")).collect::<Vec<String>>()
-    };
-    templates.iter().flat_map(of).collect()
+    let templates = user.chain([pod::PERSISTENT.to_owned()]).chain(log);
+    templates.map(|template| format!("{template}-{pod}")).collect()
 }
 
 /// A claim that exists, beside the template that the spec has for it.

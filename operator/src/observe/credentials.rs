@@ -10,7 +10,7 @@ use crate::caches::find;
 use crate::cluster::{Cluster, ClusterError};
 use crate::credentials::keeping::{self, Next, Scene, Upkeep};
 use crate::credentials::{Credentials, CredentialsError, Identity};
-use crate::desired::{Desired, Subscribers};
+use crate::desired::Desired;
 use crate::memory::Memory;
 use crate::memory::keyring::read;
 use crate::operator::Operator;
@@ -134,9 +134,7 @@ impl Operator {
 
 /// The pods whose agents are not known to have this identity, of all there are to be.
 fn behind(memory: &mut Memory, desired: &Desired, present: &Identity) -> Vec<String> {
-    let members = (0..desired.replicas()).map(|ordinal| format!("{}-{ordinal}", desired.name()));
-    let subscribers = desired.subscribers.iter().flat_map(Subscribers::pods);
     let now = Instant::now();
     let mut has_it = |name: &String| memory.pod(name, now).link.identity() == Some(present);
-    members.chain(subscribers).filter(|name| !has_it(name)).collect()
+    desired.pods().filter(|name| !has_it(name)).collect()
 }

@@ -99,7 +99,9 @@ fn cordoned(node: &v1::Node) -> bool {
     node.spec.as_ref().is_some_and(|spec| spec.unschedulable == Some(true))
 }
 
-fn node_ready(node: &v1::Node) -> bool {
+/// Kubernetes hears from the node, and it is well.
+#[must_use]
+pub fn node_ready(node: &v1::Node) -> bool {
     let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.filter(|c| c.type_ == "Ready").any(|c| c.status == "True")
 }

@@ -14,6 +14,7 @@ use super::subscribers::is_subscriber;
 use crate::agent::{AgentError, Verb};
 use crate::crd::{PodStatus, TimesTenClassic, TimesTenClassicStatus};
 use crate::objects::Write;
+use crate::observation::Stranded;
 use crate::operator::Identity;
 
 /// The longest note that Kubernetes takes, less one.
@@ -254,6 +255,17 @@ fn of_conditions(
             notes.push(Note::warning("Error", condition.message.clone()));
         }
     }
+}
+
+/// Volumes were given up.
+#[must_use]
+pub fn abandoned(stranded: &Stranded) -> Note {
+    let Stranded { pod, node, .. } = stranded;
+    let text = format!(
+        "Deleted the volume claims of pod {pod}: node {node} is not ready, and the other database is \
+         a complete copy; {pod} is copied from it anew"
+    );
+    Note::warning("Change", text)
 }
 
 /// An order has failed.

@@ -4,13 +4,15 @@
 
 use super::About;
 use super::conditions::{Say, unless, words};
-use crate::agent::{Db, Facts, RepState};
+use crate::agent::{Db, Facts, RepState, Verb};
 use crate::observation::Member;
 
 /// The active's database takes writes.
 pub(super) const WRITES_ACCEPTED: &str = "WritesAccepted";
 /// No database's permanent memory is nearly full.
 pub(super) const MEMORY_SUFFICIENT: &str = "MemorySufficient";
+/// The SQL that follows the replication scheme was run.
+const EPILOG_APPLIED: &str = "EpilogApplied";
 /// The clocks of the pods agree.
 pub(super) const CLOCKS_AGREE: &str = "ClocksAgree";
 
@@ -56,7 +58,17 @@ pub(super) fn all(about: &About<'_>) -> Vec<Say> {
             ),
         )
     });
+    let epilog = about.members.iter().find_map(|member| {
+        let failure = member.failure(&Verb::CreateRepEpilog)?;
+        let text = format!(
+            "epilog.sql failed in {}: {}; correct the file for the next time, and run what it lacks \
+             in the active's pod with ttIsql",
+            member.name, failure.text
+        );
+        Some(words("EpilogFailed", &text))
+    });
     vec![
+        unless(EPILOG_APPLIED, epilog, ("Applied", "no epilog.sql has failed")),
         unless(WRITES_ACCEPTED, refused, ("Accepted", "nothing says that writes are refused")),
         unless(MEMORY_SUFFICIENT, full, ("Sufficient", "no permanent memory is nearly full")),
         unless(CLOCKS_AGREE, clocks, ("Agree", "no agent reports a clock that is off")),

@@ -44,6 +44,8 @@ pub enum Step {
     LoseNode(Member),
     /// Cuts the network of the node that a pod runs on; what runs there goes on.
     IsolateNode(Member),
+    /// Says of the node of a pod that it is shut down, with the taint `out-of-service`.
+    OutOfService(Member),
     /// Brings back all nodes that were lost or isolated.
     RestoreNodes(Nothing),
     /// Kills the TimesTen daemon.

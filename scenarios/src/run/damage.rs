@@ -25,6 +25,7 @@ impl Player<'_> {
             Step::Evict(evict) => self.evict(law, evict).await,
             Step::Cordon(of) => self.cordon(law, of).await,
             Step::Drain(of) => self.drain(law, of).await,
+            Step::OutOfService(of) => self.out_of_service(law, of).await,
             Step::Uncordon(_) => self.uncordon().await,
             Step::Scale(scale) => self.scale(scale).await,
             Step::DeleteCredentials(_)

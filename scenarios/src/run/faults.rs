@@ -235,6 +235,7 @@ impl Player<'_> {
             self.world.set_node_network(node, true).await;
             node.restore();
         }
+        self.in_service().await;
         self.mend_cuts();
     }
 

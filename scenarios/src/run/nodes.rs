@@ -11,6 +11,8 @@ use super::steps::{Player, Result};
 use crate::case::Member;
 use crate::timeline::Who;
 
+/// The taint of nodes that are shut down.
+const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 /// How long `kubectl drain` waits before it asks again to evict a pod.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -44,6 +46,35 @@ impl Player<'_> {
             }
         });
         Ok(())
+    }
+
+    pub(super) async fn out_of_service(&self, law: &str, of: &Member) -> Result {
+        let pod = self.pod(of)?;
+        let Some(node) = self.world.node_of(&pod).await else {
+            return Err(self.wrong(law, "the pod is on no node", vec![pod]));
+        };
+        let said = format!("{}, the node of {pod}, is out of service", node.name());
+        self.world.record.say(Who::User, said);
+        let taint = json!({
+            "key": OUT_OF_SERVICE,
+            "value": "nodeshutdown",
+            "effect": "NoExecute",
+        });
+        let nodes: Api<Node> = Api::all(self.world.client());
+        let patch = Patch::Strategic(json!({"spec": {"taints": [taint]}}));
+        let tainted = nodes.patch(node.name(), &PatchParams::default(), &patch).await;
+        self.done("taint the node", tainted).map(drop)
+    }
+
+    /// Takes away what was said of nodes that are out of service.
+    pub(super) async fn in_service(&self) {
+        let nodes: Api<Node> = Api::all(self.world.client());
+        for node in &self.world.nodes {
+            let mine = json!({"key": OUT_OF_SERVICE, "effect": "NoExecute", "$patch": "delete"});
+            let patch = Patch::Strategic(json!({"spec": {"taints": [mine]}}));
+            // A node that is gone has no taints.
+            let _ = nodes.patch(node.name(), &PatchParams::default(), &patch).await;
+        }
     }
 
     pub(super) async fn uncordon(&self) -> Result {

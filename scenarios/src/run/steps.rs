@@ -85,11 +85,14 @@ impl<'a> Player<'a> {
             self.done("create the Secret", api.create(&PostParams::default(), &files).await)?;
             ttspec["dbSecret"] = json!([OBJECT]);
         }
-        if let Some(grow) = setting.volumes_grow {
+        if setting.local_volumes || setting.volumes_grow.is_some() {
             let class = StorageClass {
                 metadata: ObjectMeta { name: Some("fast".into()), ..ObjectMeta::default() },
                 provisioner: "volumes.example".into(),
-                allow_volume_expansion: Some(grow),
+                allow_volume_expansion: setting.volumes_grow,
+                volume_binding_mode: setting
+                    .local_volumes
+                    .then(|| "WaitForFirstConsumer".to_owned()),
                 ..StorageClass::default()
             };
             let api: Api<StorageClass> = Api::all(self.world.client());
