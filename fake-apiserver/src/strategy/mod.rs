@@ -383,7 +383,7 @@ fn validate_custom(
     if !found.is_empty() && old.is_none_or(|old| twice(old).is_empty()) {
         causes.extend(found);
     }
-    if !custom.has_rules {
+    if !custom.schema.ruled {
         return causes;
     }
     if blocked || json::text(value, &["metadata", "name"]).is_empty() {
