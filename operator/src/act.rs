@@ -54,9 +54,10 @@ impl Operator {
     /// # Errors
     /// When the API server does not take the status; nothing else was done then.
     pub async fn act(self: &Arc<Self>, sight: &Sight, plan: &Plan) -> Result<Acted, ClusterError> {
-        let before = sight.object.status.clone().unwrap_or_default();
-        let after = report::status(&before, &sight.seen, plan, &self.identity);
-        let recorded = self.record(sight, &before, &after, &plan.because).await?;
+        let blank = TimesTenClassicStatus::default();
+        let before = sight.object.status.as_ref().unwrap_or(&blank);
+        let after = report::status(before, &sight.seen, plan, &self.identity);
+        let recorded = self.record(sight, before, &after, &plan.because).await?;
         if recorded {
             sight.memory(|memory| memory.note(&plan.standing, Instant::now()));
         }
@@ -129,9 +130,10 @@ impl Operator {
         sight: &Sight<Replicas>,
         plan: &replicas::Plan,
     ) -> Result<Acted, ClusterError> {
-        let before = sight.object.status.clone().unwrap_or_default();
-        let after = report::status_of_replicas(&before, &sight.seen, plan, &self.identity);
-        let recorded = self.record(sight, &before, &after, &plan.because).await?;
+        let blank = TimesTenClassicStatus::default();
+        let before = sight.object.status.as_ref().unwrap_or(&blank);
+        let after = report::status_of_replicas(before, &sight.seen, plan, &self.identity);
+        let recorded = self.record(sight, before, &after, &plan.because).await?;
         let trouble = self.write(sight, &plan.writes).await;
         self.remember(sight, trouble);
         let pods = || sight.seen.pods.iter().map(|pod| &pod.member);

@@ -28,8 +28,10 @@ use self::link::Link;
 pub struct Memory {
     /// The object as this process last wrote it: the watch may lag behind.
     pub written: Option<Arc<TimesTenClassic>>,
+    /// The spec as it was last read, and its generation.
+    read: Option<(i64, Result<Arc<Desired>, SpecProblem>)>,
     /// The last spec that could be believed, and its generation.
-    pub desired: Option<(i64, Arc<Desired>)>,
+    desired: Option<(i64, Arc<Desired>)>,
     /// What the agents are spoken to with.
     pub credentials: Option<Arc<Credentials>>,
     /// What is remembered of each pod, by its name.
@@ -86,6 +88,7 @@ impl Memory {
     pub fn new(now: Instant) -> Self {
         Self {
             written: None,
+            read: None,
             desired: None,
             credentials: None,
             pods: BTreeMap::new(),
@@ -118,15 +121,28 @@ impl Memory {
         self.pods.retain(|name, _| names.contains(name));
     }
 
-    /// The last spec that could be believed, which may be this one.
-    pub fn believe(
+    /// The spec of a generation, read once.
+    pub fn spec(
         &mut self,
         generation: i64,
-        spec: &Result<Desired, SpecProblem>,
-    ) -> Option<(i64, Arc<Desired>)> {
-        if let Ok(desired) = spec {
-            self.desired = Some((generation, Arc::new(desired.clone())));
+        read: impl FnOnce() -> Result<Desired, SpecProblem>,
+    ) -> Result<Arc<Desired>, SpecProblem> {
+        if let Some((known, spec)) = &self.read
+            && *known == generation
+        {
+            return spec.clone();
         }
+        let spec = read().map(Arc::new);
+        if let Ok(desired) = &spec {
+            self.desired = Some((generation, Arc::clone(desired)));
+        }
+        self.read = Some((generation, spec.clone()));
+        spec
+    }
+
+    /// The last spec that could be believed, and its generation.
+    #[must_use]
+    pub fn believed(&self) -> Option<(i64, Arc<Desired>)> {
         self.desired.clone()
     }
 

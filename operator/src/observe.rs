@@ -45,9 +45,11 @@ impl Operator {
         let memory = self.memory(&key, &uid);
         let object = newest(&memory, cached);
         let namespace = object.namespace().unwrap_or_default();
-        let believed = Desired::of(&object);
         let generation = object.metadata.generation.unwrap_or_default();
-        let desired = lock(&memory).believe(generation, &believed);
+        let (read, desired) = {
+            let mut memory = lock(&memory);
+            (memory.spec(generation, || Desired::of(&object)), memory.believed())
+        };
         let credentials = match &desired {
             Some((_, desired)) => self.credentials(&memory, desired, has_pods(&object)).await?,
             None => None,
@@ -65,10 +67,10 @@ impl Operator {
         };
         Ok(match &sight.desired {
             Some(spec) if spec.topology != Topology::ActiveStandbyPair => {
-                let spec = Arc::clone(spec);
-                Look::Replicas(self.replicas(sight, spec, desired.as_ref(), believed.err()))
+                let (spec, refused) = (Arc::clone(spec), read.err());
+                Look::Replicas(self.replicas(sight, spec, desired.as_ref(), refused))
             }
-            _ => Look::Pair(self.pair(sight, desired.as_ref(), believed)),
+            _ => Look::Pair(self.pair(sight, desired.as_ref(), read)),
         })
     }
 
@@ -77,7 +79,7 @@ impl Operator {
         &self,
         sight: Sight<()>,
         desired: Option<&(i64, Arc<Desired>)>,
-        believed: Result<Desired, SpecProblem>,
+        read: Result<Arc<Desired>, SpecProblem>,
     ) -> Sight {
         let object = Arc::clone(&sight.object);
         let now = Instant::now();
@@ -107,12 +109,8 @@ impl Operator {
         });
         let seen = Observation {
             now: self.clock.now(),
-            refused: believed.as_ref().err().cloned(),
-            desired: match (desired, believed) {
-                (Some((_, desired)), _) => Ok(Arc::clone(desired)),
-                (None, Ok(desired)) => Ok(Arc::new(desired)),
-                (None, Err(problem)) => Err(problem),
-            },
+            refused: read.as_ref().err().cloned(),
+            desired: desired.map_or(read, |(_, desired)| Ok(Arc::clone(desired))),
             generation: object.metadata.generation.unwrap_or_default(),
             deleting: object.metadata.deletion_timestamp.is_some(),
             in_state: guard.in_state(now),

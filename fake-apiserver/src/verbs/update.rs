@@ -228,7 +228,7 @@ pub(super) fn replace(
     }
     let stored = state.store.put(&resource.id, call.key(), stored_value, &call.author);
     strategy::after_write(state, &resource);
-    read::reply(call, 200, &body::view(&stored, &resource), warnings)
+    read::answer(call, 200, &stored, warnings)
 }
 
 /// A deletion mark that an update leaves out or sets to null stays.
