@@ -160,7 +160,7 @@ impl Operator {
         if !report::differs(before, after) {
             return Ok(false);
         }
-        tracing::debug!(object = %sight.key, before = ?report::essence(before), after = ?report::essence(after), "differs");
+        tracing::debug!(object = %sight.key, ?before, ?after, "differs");
         self.respect(sight, before)?;
         let written = self.cluster.record(&sight.object, after).await?;
         let version = written.resource_version();

@@ -120,20 +120,19 @@ fn signed(
 /// Two statuses differ in more than what passes by: counters, sizes, and the time of writing.
 #[must_use]
 pub fn differs(before: &TimesTenClassicStatus, after: &TimesTenClassicStatus) -> bool {
-    before != after && essence(before) != essence(after)
+    before != after && *before != passed(before, after)
 }
 
-/// What is left of a status without what passes by.
-#[must_use]
-pub fn essence(status: &TimesTenClassicStatus) -> TimesTenClassicStatus {
-    let mut status = status.clone();
-    status.last_reconcile = None;
-    status.last_reconciling_operator = None;
-    status.awt_behind_mb = None;
-    status.active_perm_in_use = None;
-    status.standby_perm_in_use = None;
-    for pod in &mut status.pod_status {
-        pods::still(pod);
+/// A status as it would be if nothing but what passes by had changed since another.
+fn passed(before: &TimesTenClassicStatus, after: &TimesTenClassicStatus) -> TimesTenClassicStatus {
+    let mut status = after.clone();
+    status.last_reconcile = before.last_reconcile;
+    status.last_reconciling_operator.clone_from(&before.last_reconciling_operator);
+    status.awt_behind_mb = before.awt_behind_mb;
+    status.active_perm_in_use = before.active_perm_in_use;
+    status.standby_perm_in_use = before.standby_perm_in_use;
+    for (pod, before) in status.pod_status.iter_mut().zip(&before.pod_status) {
+        pods::still(pod, before);
     }
     status
 }

@@ -72,15 +72,15 @@ pub(super) fn entry(
     pod
 }
 
-/// Takes out what passes by, so that it alone is no reason to write.
-pub(super) fn still(pod: &mut PodStatus) {
-    pod.prev_ready = None;
-    pod.prev_active = None;
-    if let Some(database) = &mut pod.db_status {
-        database.db_id = None;
+/// Sets what passes by to what it was, so that it alone is no reason to write.
+pub(super) fn still(pod: &mut PodStatus, before: &PodStatus) {
+    pod.prev_ready.clone_from(&before.prev_ready);
+    pod.prev_active.clone_from(&before.prev_active);
+    if let (Some(database), Some(before)) = (&mut pod.db_status, &before.db_status) {
+        database.db_id.clone_from(&before.db_id);
     }
-    if let Some(cache) = &mut pod.cache_status {
-        cache.awt_behind_mb = None;
+    if let (Some(cache), Some(before)) = (&mut pod.cache_status, &before.cache_status) {
+        cache.awt_behind_mb.clone_from(&before.awt_behind_mb);
     }
 }
 
