@@ -18,6 +18,7 @@ use crate::store::{Key, Stored};
 use crate::{json, meta, table};
 
 pub(super) fn get(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    negotiate(&call.request.accept, &call.resource, Wanted::Object)?;
     let asked = version(call.request.query.get("resourceVersion"))?;
     if let Some(asked) = asked.filter(|asked| *asked > state.store.revision()) {
         return Err(Refusal::too_large_version(asked, state.store.revision()));
