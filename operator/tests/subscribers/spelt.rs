@@ -3,76 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use timesten_operator::agent::{
-    Daemon, Db, Facts, Instance, PeerState, RepScheme, RepState, RunState, Verb,
-};
-use timesten_operator::crd::TimesTenClassic;
-use timesten_operator::desired::Desired;
+use timesten_operator::agent::{Daemon, Db, Facts, PeerState, RepScheme, RepState, RunState, Verb};
 use timesten_operator::observation::{
-    Agent, Failure, Heard, Markers, Member, Observation, Owned, Pod, PodFacts, Quiet, Role,
-    Silence, Subscriber as Seen, Task, TtContainer,
+    Agent, Failure, Member, Observation, Pod, Role, Silence, Subscriber as Seen, Task,
 };
 use timesten_operator::pair::Both;
 use timesten_operator::standing::subscribers::{PodTask, Subscriber, SubscriberState};
-use timesten_operator::standing::{Incarnation, Irreversible, PodIntent, Standing, State};
+use timesten_operator::standing::{Irreversible, PodIntent, State};
 
-const OBJECT: &str = "
-apiVersion: timesten.oracle.com/v5
-kind: TimesTenClassic
-metadata: {name: sample, namespace: test, uid: 11111111-1111-4111-8111-111111111111}
-spec:
-  ttspec:
-    image: registry.example/timesten:22.1.1.36.0
-    storageClassName: fast
-    agentAsyncTimeout: 60
-    subscribers: {replicas: 1}
-";
+use super::common::{self, IMAGE, LONG, NAMES, SHORT, heard, incarnation, serving};
 
 pub(crate) const NAME: &str = "sample-sub-0";
-pub(crate) const LONG: Duration = Duration::from_secs(3600);
-pub(crate) const SHORT: Duration = Duration::from_millis(10);
 
-pub(crate) fn incarnation(name: &str, restarts: i32) -> Incarnation {
-    Incarnation { uid: format!("uid-of-{name}"), restarts }
-}
-
-pub(crate) fn serving(state: RepState) -> Facts {
-    Facts {
-        meaningful: true,
-        instance: Instance::Exists,
-        daemon: Daemon::Up,
-        db: Db::Loaded,
-        rep_scheme: RepScheme::Exists,
-        rep_agent: RunState::Running,
-        rep_state: state,
-        peer_state: PeerState::Start,
-        open: Some(true),
-        ..Facts::default()
-    }
-}
-
-pub(crate) fn member(name: &str, facts: Facts, role: Option<Role>) -> Member {
-    Member {
-        name: name.into(),
-        pod: Pod::Present(PodFacts {
-            incarnation: incarnation(name, 0),
-            terminating: false,
-            tt: TtContainer::Running,
-            cordoned: false,
-            image: None,
-            node_ready: Some(true),
-            role,
-            ready: false,
-            phase: "Running".into(),
-            ip: None,
-        }),
-        agent: Agent::Heard(Heard { facts, asked: SHORT, unchanged: LONG }),
-        doing: None,
-        failures: Vec::new(),
-        markers: Markers { active: Some(role == Some(Role::Active)), ready: Some(role.is_some()) },
-        quiet: Quiet::No,
-        task: Task::NotAsked,
-    }
+fn member(name: &str, facts: Facts, role: Option<Role>) -> Member {
+    common::member(name, heard(facts), role)
 }
 
 /// A subscriber that follows, but for what the words say.
@@ -147,14 +91,13 @@ pub(crate) fn spelt(words: &str) -> Seen {
             other => panic!("no such word: {other}"),
         }
     }
-    one.agent = agent.unwrap_or(Agent::Heard(Heard { facts, asked: SHORT, unchanged: LONG }));
+    one.agent = agent.unwrap_or(heard(facts));
     let intent_age = standing.intent.as_ref().map(|_| Duration::from_secs(1));
     Seen { member: one, standing, named, intent_age, task_age, rest_age }
 }
 
 /// A pair: in state Normal; alone, the active told or not; or left to a human.
 pub(crate) fn seen(pair: &str, subscriber: Seen) -> Observation {
-    let object: TimesTenClassic = serde_saphyr::from_str(OBJECT).unwrap();
     let mut active = serving(RepState::Active);
     let (mut state, mut standby) = (State::Normal, serving(RepState::Standby));
     match pair {
@@ -169,32 +112,12 @@ pub(crate) fn seen(pair: &str, subscriber: Seen) -> Observation {
         }
         other => panic!("no such pair: {other}"),
     }
-    let standing = Standing {
-        state,
-        incarnations: Both {
-            zero: Some(incarnation("sample-0", 0)),
-            one: Some(incarnation("sample-1", 0)),
-        },
-        ..Standing::new()
+    let members = Both {
+        zero: member(NAMES[0], active, Some(Role::Active)),
+        one: member(NAMES[1], standby, Some(Role::Standby)),
     };
-    Observation {
-        now: "2026-01-01T00:00:00Z".parse().unwrap(),
-        desired: Ok(Arc::new(Desired::of(&object).unwrap())),
-        refused: None,
-        generation: 1,
-        deleting: false,
-        standing,
-        in_state: LONG,
-        intent_age: None,
-        task_age: Duration::ZERO,
-        rebuild_age: Duration::ZERO,
-        members: Both {
-            zero: member("sample-0", active, Some(Role::Active)),
-            one: member("sample-1", standby, Some(Role::Standby)),
-        },
-        subscribers: vec![subscriber],
-        owned: Owned::default(),
-        locked_out: None,
-        fresh_id: "fresh".into(),
-    }
+    let ttspec = format!("{IMAGE}, agentAsyncTimeout: 60, subscribers: {{replicas: 1}}");
+    let desired = Arc::new(common::desired(&ttspec));
+    let pair = common::seen(desired, common::standing(state), members);
+    Observation { subscribers: vec![subscriber], ..pair }
 }
