@@ -4,33 +4,22 @@
 //! at any write gives the same orders (I1, I2, I4, I6, I7, I16).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod common;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use timesten_operator::agent::{
-    Daemon, Db, Facts, Instance, PeerState, RepScheme, RepState, RunState,
-};
-use timesten_operator::crd::TimesTenClassic;
+use common::{LONG, NAMES, SHORT as SOON, facts, incarnation, serving};
+use timesten_operator::agent::{Daemon, Db, Facts, PeerState, RepState, RunState};
 use timesten_operator::decide::{Order, Plan, decide};
 use timesten_operator::desired::{Desired, FencingPolicy};
 use timesten_operator::observation::{
-    Agent, Heard, Markers, Member, Observation, Owned, Pod, PodFacts, Quiet, Role, Silence, Task,
-    TtContainer,
+    Agent, Heard, Markers, Member, Observation, Pod, PodFacts, Quiet, Role, Silence, TtContainer,
 };
 use timesten_operator::pair::{Both, Ordinal};
 use timesten_operator::standing::{
-    Incarnation, Intent, Irreversible, Occasion, Rebuild, Stage, Standing, State, Switchover,
+    Intent, Irreversible, Occasion, Rebuild, Stage, Standing, State, Switchover,
 };
-
-const OBJECT: &str = "
-apiVersion: timesten.oracle.com/v5
-kind: TimesTenClassic
-metadata: {name: sample, namespace: test, uid: 11111111-1111-4111-8111-111111111111}
-spec: {ttspec: {image: 'registry.example/timesten:22.1.1.36.0', storageClassName: fast}}
-";
-
-const SOON: Duration = Duration::from_millis(10);
-const LONG: Duration = Duration::from_secs(3600);
 
 /// The abstract facts of one member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,20 +70,6 @@ fn shown() -> Vec<Shown> {
     all
 }
 
-fn incarnation(name: &str, restarts: i32) -> Incarnation {
-    Incarnation { uid: format!("uid-of-{name}"), restarts }
-}
-
-fn facts(db: Db) -> Facts {
-    Facts {
-        meaningful: true,
-        instance: Instance::Exists,
-        daemon: Daemon::Up,
-        db,
-        ..Facts::default()
-    }
-}
-
 fn pod(name: &str, shown: Shown, role: Option<Role>) -> PodFacts {
     let tt = match shown {
         Shown::Ended => TtContainer::Ended { reason: "Error".into() },
@@ -104,13 +79,7 @@ fn pod(name: &str, shown: Shown, role: Option<Role>) -> PodFacts {
         incarnation: incarnation(name, i32::from(shown == Shown::Restarted)),
         terminating: shown == Shown::Dying,
         tt,
-        node_ready: Some(true),
-        cordoned: false,
-        role,
-        ready: false,
-        image: None,
-        phase: "Running".into(),
-        ip: None,
+        ..common::pod(name, role)
     }
 }
 
@@ -127,38 +96,19 @@ fn member(name: &str, shown: Shown, role: Option<Role>, since: Duration) -> Memb
         }
         Shown::Silent => silent(Silence::Mute("no answer".into())),
         Shown::Refuses => silent(Silence::Refused("HTTP 401".into())),
-        Shown::DaemonDown => {
-            heard(Facts { daemon: Daemon::Down, db: Db::Unknown, ..facts(Db::Unknown) })
-        }
+        Shown::DaemonDown => heard(Facts { daemon: Daemon::Down, ..facts(Db::Unknown) }),
         Shown::NoDatabase => heard(facts(Db::None)),
         Shown::Unloaded => heard(facts(Db::Unloaded)),
         Shown::Loading => heard(facts(Db::Loading)),
-        Shown::Closed => heard(Facts {
-            rep_scheme: RepScheme::Exists,
-            rep_state: RepState::Active,
-            rep_agent: RunState::Running,
-            peer_state: PeerState::Start,
-            open: Some(false),
-            ..facts(Db::Loaded)
-        }),
-        Shown::Says(rep_state, rep_agent, peer_state) => heard(Facts {
-            rep_scheme: RepScheme::Exists,
-            rep_state,
-            rep_agent,
-            peer_state,
-            open: Some(true),
-            ..facts(Db::Loaded)
-        }),
+        Shown::Closed => heard(Facts { open: Some(false), ..serving(RepState::Active) }),
+        Shown::Says(rep_state, rep_agent, peer_state) => {
+            heard(Facts { rep_agent, peer_state, ..serving(rep_state) })
+        }
     };
     Member {
-        name: name.into(),
         pod: if shown == Shown::NoPod { Pod::Absent } else { Pod::Present(pod(name, shown, role)) },
-        agent,
-        doing: None,
-        failures: Vec::new(),
         markers: Markers { active: Some(false), ready: Some(false) },
-        quiet: Quiet::No,
-        task: Task::NotAsked,
+        ..common::member(name, agent, role)
     }
 }
 
@@ -190,55 +140,34 @@ impl Facet {
     fn seen(&self, template: &[Arc<Desired>; 2]) -> Observation {
         let [confirmed, routed] = template;
         let desired = if self.policy == FencingPolicy::Confirmed { confirmed } else { routed };
-        let names = ["sample-0", "sample-1"];
         let role = self.routed.then_some(Role::Active);
         let standing = Standing {
-            state: self.state,
-            previous: State::Normal,
-            term: 7,
             rebuild: self.rebuild,
             switchover: self.stage.map(|stage| Switchover {
                 occasion: Occasion::Asked,
                 stage,
                 since: jiff::Timestamp::UNIX_EPOCH,
             }),
-            incarnations: Both {
-                zero: Some(incarnation(names[0], 0)),
-                one: Some(incarnation(names[1], 0)),
-            },
             intent: self.intent.map(|(act, member)| Intent {
                 act,
                 member,
-                uid: incarnation(names[member.number()], 0).uid,
+                uid: incarnation(NAMES[member.number()], 0).uid,
                 term: 7,
                 unproven: false,
                 why: "a reason".into(),
                 at: jiff::Timestamp::UNIX_EPOCH,
             }),
-            ..Standing::new()
+            ..common::standing(self.state)
+        };
+        let members = Both {
+            zero: Member { quiet: self.quiet, ..member(NAMES[0], self.shown[0], role, self.since) },
+            one: member(NAMES[1], self.shown[1], None, self.since),
         };
         Observation {
-            now: jiff::Timestamp::UNIX_EPOCH,
-            desired: Ok(Arc::clone(desired)),
-            refused: None,
-            generation: 1,
-            deleting: false,
-            standing,
             in_state: self.since,
             intent_age: self.intent.map(|_| self.since),
-            task_age: Duration::ZERO,
             rebuild_age: self.since,
-            members: Both {
-                zero: Member {
-                    quiet: self.quiet,
-                    ..member(names[0], self.shown[0], role, self.since)
-                },
-                one: member(names[1], self.shown[1], None, self.since),
-            },
-            subscribers: Vec::new(),
-            owned: Owned::default(),
-            locked_out: None,
-            fresh_id: "fresh".into(),
+            ..common::seen(Arc::clone(desired), standing, members)
         }
     }
 
@@ -306,8 +235,7 @@ impl Facet {
 }
 
 fn templates() -> [Arc<Desired>; 2] {
-    let object: TimesTenClassic = serde_saphyr::from_str(OBJECT).unwrap();
-    let desired = Desired::of(&object).unwrap();
+    let desired = common::desired(common::IMAGE);
     let with = |policy| {
         let mut desired = desired.clone();
         desired.fencing_policy = policy;

@@ -1,6 +1,6 @@
 //! The agent's replies, decoded member by member: nothing the operator does not need can spoil one.
 //!
-//! Every text in the types here is masked.
+//! Every text in the types here is masked, because [`Members`] reads no other.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::json::Members;
 use super::messages;
-use super::{AgentError, TaskId, Verb, mask};
+use super::{AgentError, TaskId, Verb};
 
 /// What `GET /agent` said. Absent members are `None`: see [`Facts`](super::Facts) for meaning.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -134,11 +134,15 @@ impl StatusReply {
         let pair = |file, offset| Some((reply.int(file)?, reply.int(offset)?));
         Ok(Self {
             errno: reply.int("errno").unwrap_or(0),
-            errmsg: masked(reply, "errmsg"),
-            stderr: masked_lines(reply, "stderr"),
+            errmsg: reply.word("errmsg"),
+            stderr: reply
+                .lines("stderr")
+                .into_iter()
+                .filter(|line| !line.trim().is_empty())
+                .collect(),
             new_id: reply.int("newId"),
             updatable: reply.flag("updatable"),
-            update_error: masked(reply, "updateErr"),
+            update_error: reply.word("updateErr"),
             clock_sync: reply.flag("clockSync"),
             daemon_up: reply.flag("daemonUp"),
             instance_exists: reply.flag("instanceExists"),
@@ -148,11 +152,11 @@ impl StatusReply {
             upgrade_failed: reply.flag("nonRepUpgradeFailed"),
             databases: databases(reply),
             db_up: reply.flag("dbUp"),
-            db_error: masked(reply, "dbError"),
+            db_error: reply.word("dbError"),
             rep_state: reply.word("repState"),
             rep_schemes: reply.int("nRepSchemes"),
             peer_state: reply.word("repPeerPState"),
-            peer_state_error: masked(reply, "repPeerPStateFetchErr"),
+            peer_state_error: reply.word("repPeerPStateFetchErr"),
             behind_mb: reply.int("behindMb"),
             bookmark: pair("bookmarkLfn", "bookmarkLfo"),
             log_hold: pair("logholdsLfn", "logholdsLfo"),
@@ -161,7 +165,7 @@ impl StatusReply {
             local_commit: reply.flag("localCommit"),
             cache_groups: reply.int("nCacheGroups"),
             cache_credentials: reply.flag("cacheUidPwdSet"),
-            awt_behind_mb: reply.int("awtBehindMb"),
+            awt_behind_mb: reply.nearest("awtBehindMb"),
             admin_user_file: reply.flag("adminUserFile"),
             schema_file: reply.flag("schemaFile"),
             cache_group_file: reply.flag("cgFile"),
@@ -292,8 +296,13 @@ pub(super) fn task_report(host: &str, id: &TaskId, body: &[u8]) -> Result<TaskRe
         return Ok(TaskReport::UnknownId);
     }
     let events = messages::of_task(reply);
-    // A polite `"errno": 0` is no failure.
-    if let Some(errno) = reply.int("errno").filter(|errno| *errno != 0) {
+    // A polite `"errno": 0` is no failure; one that cannot be read may be.
+    let unreadable = || AgentError::bad_reply(host, "the errno of the task is no number");
+    let errno = match reply.get("errno") {
+        Some(_) => reply.int("errno").ok_or_else(unreadable)?,
+        None => 0,
+    };
+    if errno != 0 {
         return Ok(TaskReport::Failed { errno, message: error_message(reply), events });
     }
     if reply.flag("complete") == Some(true) {
@@ -303,20 +312,11 @@ pub(super) fn task_report(host: &str, id: &TaskId, body: &[u8]) -> Result<TaskRe
 }
 
 fn error_message(reply: Members<'_>) -> String {
-    masked(reply, "errmsg").unwrap_or_else(|| "NO ERRMSG RETURNED".to_owned())
+    reply.word("errmsg").unwrap_or_else(|| "NO ERRMSG RETURNED".to_owned())
 }
 
 fn parse(body: &[u8]) -> Result<Value, String> {
     let value: Value =
         serde_json::from_slice(body).map_err(|error| format!("not JSON: {error}"))?;
     if value.is_object() { Ok(value) } else { Err("not a JSON object".to_owned()) }
-}
-
-fn masked(reply: Members<'_>, name: &str) -> Option<String> {
-    reply.word(name).map(|text| mask(&text))
-}
-
-fn masked_lines(reply: Members<'_>, name: &str) -> Vec<String> {
-    let lines = reply.lines(name);
-    lines.iter().filter(|line| !line.trim().is_empty()).map(|line| mask(line)).collect()
 }
