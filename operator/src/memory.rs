@@ -42,6 +42,8 @@ pub struct Memory {
     pub compared: Option<Compared>,
     /// This process has written the status.
     pub wrote: bool,
+    /// The object is being deleted.
+    pub deleting: Since<bool>,
     /// The version that another operator wrote over ours.
     rival: Since<Option<String>>,
     /// State, term, and whether a copy is under way: what follows a copy has its own time.
@@ -93,6 +95,7 @@ impl Memory {
             writes: Writes::default(),
             compared: None,
             wrote: false,
+            deleting: Since::new(false, now),
             rival: Since::new(None, now),
             state: Since::new((State::Initializing, i64::MIN, false), now),
             intent: Since::new(None, now),

@@ -3,6 +3,7 @@
 //!
 //! Never: decides. `standing` and `status` are each other's inverse as far as memory goes.
 
+mod cache;
 mod conditions;
 mod events;
 mod memory;
@@ -12,7 +13,9 @@ mod subscribers;
 mod upgrade;
 mod warnings;
 
-pub use self::events::{Note, between as events, event, order_failed, replaced, written};
+pub use self::events::{
+    Note, between as events, event, order_failed, replaced, task_said, written,
+};
 pub use self::memory::standing;
 pub use self::replicas::{standing as standing_of_replicas, status as status_of_replicas};
 pub use self::subscribers::standing as standing_of_subscribers;
@@ -99,6 +102,7 @@ pub fn status(
         after.rep_create_statement = Some(desired.rep_create_statement());
     }
     pods::roles(&mut after, plan);
+    cache::keep(&mut after, seen, plan);
     after.conditions = conditions::all(&before.conditions, seen, plan);
     signed(before, after, identity, seen.now)
 }
@@ -129,7 +133,7 @@ pub fn essence(status: &TimesTenClassicStatus) -> TimesTenClassicStatus {
     let mut status = status.clone();
     status.last_reconcile = None;
     status.last_reconciling_operator = None;
-    status.awt_behind_mb = None;
+    status.awt_behind_mb = status.awt_behind_mb.map(cache::magnitude);
     status.active_perm_in_use = None;
     status.standby_perm_in_use = None;
     for pod in &mut status.pod_status {
