@@ -57,6 +57,10 @@ impl Operator {
     /// # Errors
     /// When the API server does not take the status; nothing else was done then.
     pub async fn act(self: &Arc<Self>, sight: &Sight, plan: &Plan) -> Result<Acted, ClusterError> {
+        if sight.seen.deleting && sight.object.finalizers().is_empty() {
+            // It goes as soon as the API server has done with it.
+            return Ok(Acted::Rest(plan.interval));
+        }
         let before = sight.object.status.clone().unwrap_or_default();
         let after = report::status(&before, &sight.seen, plan, &self.identity);
         let recorded = self.record(sight, &before, &after, &plan.because).await?;
@@ -64,7 +68,7 @@ impl Operator {
             sight.memory(|memory| memory.note(&plan.standing, Instant::now()));
         }
         let members = &sight.seen.members;
-        let finalized = self.finalize(sight, plan.finalizer.filter(|_| !recorded)).await?;
+        let finalized = self.finalize(sight, plan.finalizer).await?;
         let mut trouble = self.write(sight, &plan.writes).await.or(finalized);
         let labelled = self.label(sight, plan).await;
         let deleted = match (plan.delete, plan.replace) {
@@ -137,7 +141,7 @@ impl Operator {
         let before = sight.object.status.clone().unwrap_or_default();
         let after = report::status_of_replicas(&before, &sight.seen, plan, &self.identity);
         let recorded = self.record(sight, &before, &after, &plan.because).await?;
-        let finalized = self.finalize(sight, plan.finalizer.filter(|_| !recorded)).await?;
+        let finalized = self.finalize(sight, plan.finalizer).await?;
         let trouble = self.write(sight, &plan.writes).await.or(finalized);
         self.remember(sight, trouble);
         let pods = || sight.seen.pods.iter().map(|pod| &pod.member);

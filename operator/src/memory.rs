@@ -42,6 +42,8 @@ pub struct Memory {
     pub compared: Option<Compared>,
     /// This process has written the status.
     pub wrote: bool,
+    /// When the finalizer could not be added or taken away last, and why.
+    pub not_finalized: Option<(Instant, String)>,
     /// The object is being deleted.
     pub deleting: Since<bool>,
     /// The version that another operator wrote over ours.
@@ -95,6 +97,7 @@ impl Memory {
             writes: Writes::default(),
             compared: None,
             wrote: false,
+            not_finalized: None,
             deleting: Since::new(false, now),
             rival: Since::new(None, now),
             state: Since::new((State::Initializing, i64::MIN, false), now),

@@ -18,7 +18,7 @@ use timesten_operator::observation::{
 };
 use timesten_operator::pair::{Both, Ordinal};
 use timesten_operator::standing::{
-    Incarnation, Intent, Irreversible, Rebuild, Standing, State, TaskRecord,
+    Incarnation, Intent, Irreversible, Rebuild, Standing, State, TaskRecord, Work,
 };
 
 const OBJECT: &str = "
@@ -192,6 +192,8 @@ fn seen(state: State, active: &str, standby: &str) -> Observation {
         refused: None,
         generation: 1,
         deleting: false,
+        deleting_for: Duration::ZERO,
+        finalized: false,
         standing,
         in_state: LONG,
         intent_age: None,
@@ -389,6 +391,7 @@ fn copying(state: Task, restarts: i32) -> Observation {
     let mut seen = alone(State::StandbyStarting, Rebuild::Copy, "good", "no-db");
     seen.standing.task = Some(TaskRecord {
         id: "task".into(),
+        work: Work::Copy,
         member: Ordinal::One,
         incarnation: incarnation("sample-1", restarts),
         started: 0,

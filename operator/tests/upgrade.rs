@@ -143,6 +143,8 @@ impl Facet {
             refused: None,
             generation: 1,
             deleting: false,
+            deleting_for: Duration::ZERO,
+            finalized: false,
             standing: Standing {
                 state: self.state,
                 previous: State::Normal,

@@ -183,6 +183,8 @@ pub(crate) fn seen(pair: &str, subscriber: Seen) -> Observation {
         refused: None,
         generation: 1,
         deleting: false,
+        deleting_for: Duration::ZERO,
+        finalized: false,
         standing,
         in_state: LONG,
         intent_age: None,

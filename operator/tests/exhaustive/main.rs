@@ -4,11 +4,13 @@
 //! at any write gives the same orders (I1, I2, I4, I6, I7, I16).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod cleanup;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use timesten_operator::agent::{
-    Daemon, Db, Facts, Instance, PeerState, RepScheme, RepState, RunState,
+    Daemon, Db, Facts, Files, Instance, PeerState, RepScheme, RepState, RunState,
 };
 use timesten_operator::crd::TimesTenClassic;
 use timesten_operator::decide::{Order, Plan, decide};
@@ -46,6 +48,10 @@ enum Shown {
     Unloaded,
     Loading,
     Closed,
+    /// New: cachegroups.sql is there and has not been run.
+    Uncached,
+    /// Without a scheme, with a cache group, and its cache agent has stopped.
+    Cached,
     Says(RepState, RunState, PeerState),
 }
 
@@ -63,6 +69,8 @@ fn shown() -> Vec<Shown> {
         Shown::Unloaded,
         Shown::Loading,
         Shown::Closed,
+        Shown::Uncached,
+        Shown::Cached,
     ];
     for state in [
         RepState::Active,
@@ -141,6 +149,23 @@ fn member(name: &str, shown: Shown, role: Option<Role>, since: Duration) -> Memb
             open: Some(false),
             ..facts(Db::Loaded)
         }),
+        Shown::Uncached | Shown::Cached => {
+            let files = Files { cache_groups: Some(true), ..Files::default() };
+            let n_cache_groups = Some(u64::from(shown == Shown::Cached));
+            let (rep_scheme, rep_state) = (RepScheme::None, RepState::Idle);
+            let (rep_agent, cache_agent) = (RunState::NotRunning, RunState::NotRunning);
+            let (open, loaded) = (Some(true), facts(Db::Loaded));
+            heard(Facts {
+                files,
+                n_cache_groups,
+                rep_scheme,
+                rep_state,
+                rep_agent,
+                cache_agent,
+                open,
+                ..loaded
+            })
+        }
         Shown::Says(rep_state, rep_agent, peer_state) => heard(Facts {
             rep_scheme: RepScheme::Exists,
             rep_state,
@@ -223,6 +248,8 @@ impl Facet {
             refused: None,
             generation: 1,
             deleting: false,
+            deleting_for: Duration::ZERO,
+            finalized: self.routed,
             standing,
             in_state: self.since,
             intent_age: self.intent.map(|_| self.since),
@@ -257,6 +284,12 @@ impl Facet {
                 Some(Order::Destroy(_) | Order::Duplicate(..)) if !is_source(peer) => {
                     return Err("a destruction without a source".into());
                 }
+                Some(Order::CreateCacheGroups(_))
+                    if self.shown[ordinal.number()] != Shown::Uncached || !seen.finalized =>
+                {
+                    return Err("cachegroups.sql is run twice, or without a finalizer".into());
+                }
+                Some(Order::CleanUp(..)) => return Err("a living object is cleaned up".into()),
                 _ => {}
             }
             let order = plan.give[ordinal].as_ref().filter(|order| order.irreversible());
@@ -336,7 +369,8 @@ fn standings(state: State) -> Vec<(Rebuild, (Option<Stage>, Quiet))> {
 fn check(state: State) -> (u64, u64) {
     let (templates, shown) = (templates(), shown());
     let mut intents = vec![None];
-    for act in Irreversible::ALL {
+    // Nobody intends to clean up what lives.
+    for act in Irreversible::ALL.into_iter().filter(|act| *act != Irreversible::CleanUp) {
         intents.extend(Ordinal::ALL.map(|member| Some((act, member))));
     }
     let (mut count, mut irreversible) = (0, 0);
