@@ -71,7 +71,12 @@ pub enum Sight {
     /// An object is being deleted, and still there.
     Deleting(String),
     /// An object is gone.
-    Gone(String),
+    Gone {
+        /// Which.
+        object: String,
+        /// Its spec wanted its cache groups to be cleaned up.
+        cleanup: bool,
+    },
     /// A pod is told to do away with cache groups.
     Uncached {
         /// Which pod.
@@ -114,6 +119,8 @@ pub struct Oracles {
     deleting: BTreeMap<String, Duration>,
     /// When somebody has interfered last.
     interfered: Duration,
+    /// What objects that are gone have left was wanted to be left.
+    unwanted: bool,
     /// The pair is in state Normal.
     normal: bool,
     /// Something was touched, and whether it was subscribers alone.
@@ -181,7 +188,7 @@ impl Oracles {
             Sight::Deleting(object) => {
                 self.deleting.entry(object).or_insert(at);
             }
-            Sight::Gone(object) => self.gone(at, &object),
+            Sight::Gone { object, cleanup } => self.gone(at, &object, cleanup),
             Sight::Uncached { pod, verb, deleting } => self.uncached(at, &pod, &verb, deleting),
             Sight::Event { of, reason, note } => self.event(at, of, reason, note),
         }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::cache::{Finalizer, has_groups};
+use super::cache::Finalizer;
 use super::health::REPAIR_ATTEMPTS;
 use super::orders::{Order, may};
 use super::proof::{Condemned, silence};
@@ -45,6 +45,7 @@ pub(super) fn plan(seen: &Observation) -> Plan {
         return plan;
     }
     plan.because = Reason::CleaningUp(waits_for(seen, standing));
+    plan.ask = seen.members.map(|member| stale(member, seen));
     order(seen, &mut plan);
     plan
 }
@@ -118,6 +119,8 @@ fn able(member: &Member, seen: &Observation) -> Result<(), Option<String>> {
         Err(problem) => return never(&problem.to_string()),
     };
     match member.facts().map(|facts| (facts.daemon, facts.db)) {
+        // What was heard before says nothing of who can be reached now.
+        Some(_) if stale(member, seen) => Err(None),
         Some((_, Db::Loaded)) => Ok(()),
         // Nobody starts a daemon or loads a database any more.
         Some((Daemon::Down, _) | (_, Db::None | Db::Unloaded | Db::Unloading)) => {
@@ -131,6 +134,11 @@ fn able(member: &Member, seen: &Observation) -> Result<(), Option<String>> {
             Err(over.then(|| format!("its agent does not answer: {how}")))
         }
     }
+}
+
+/// The member was not heard since the deletion was seen.
+fn stale(member: &Member, seen: &Observation) -> bool {
+    member.heard().is_some_and(|heard| heard.asked > seen.deleting_for)
 }
 
 /// What a member is told, if it is its turn: the active first, then the standby; one that is alone
@@ -204,8 +212,8 @@ fn waits_for(seen: &Observation, standing: &Standing) -> String {
             Cleanup::Done | Cleanup::Left(_) => return None,
             Cleanup::ByPeer => "its peer does it for both",
             Cleanup::Due if member.doing.is_some() => "its agent is at work",
-            Cleanup::Due if has_groups(member) => "it is its turn next",
-            Cleanup::Due => "its agent is waited for",
+            Cleanup::Due if able(member, seen).is_err() => "its agent is waited for",
+            Cleanup::Due => "it is its turn next",
         };
         Some(format!("{}: {what}", member.name))
     };

@@ -45,7 +45,7 @@ pub(super) struct Say {
 pub(super) fn all(before: &[Condition], seen: &Observation, plan: &Plan) -> Vec<Condition> {
     let hands_off =
         matches!(plan.standing.state, State::ManualInterventionRequired | State::Failed);
-    let managed = !hands_off && seen.desired.is_ok();
+    let managed = !hands_off && !seen.deleting && seen.desired.is_ok();
     let pair = pair(plan)
         .into_iter()
         .chain(super::cache::condition(seen, plan))

@@ -21,7 +21,8 @@ impl Oracles {
     }
 
     /// No object is held up for longer than the clean-up may take, once nobody interferes.
-    pub(super) fn gone(&mut self, at: Duration, object: &str) {
+    pub(super) fn gone(&mut self, at: Duration, object: &str, cleanup: bool) {
+        self.unwanted |= !cleanup;
         let Some(since) = self.deleting.remove(object) else { return };
         let took = at.saturating_sub(since.max(self.interfered));
         if took > cleanup::LIMIT + LAST_STEPS {
@@ -37,7 +38,7 @@ impl Oracles {
             notes.any(|(_, reason, note)| reason == "FailedFinalizer" && note.contains(host))
         };
         let untold: Vec<String> = hosts.iter().filter(|host| !told(host)).cloned().collect();
-        if !untold.is_empty() {
+        if !untold.is_empty() && !self.unwanted {
             let message = "something is left in the Oracle database, and nobody was told";
             self.broken(at, "told-what-is-left", message, untold);
         }

@@ -171,7 +171,7 @@ fn an_object_that_does_not_go_is_noticed() {
         let mut oracles = Oracles::default();
         oracles.see(NOW, Sight::Deleting("a".into()));
         oracles.see(Duration::from_secs(interfered), Sight::Interfered);
-        oracles.see(Duration::from_secs(gone), Sight::Gone("a".into()));
+        oracles.see(Duration::from_secs(gone), Sight::Gone { object: "a".into(), cleanup: true });
         oracles.violation.map(|violation| violation.law)
     };
     assert_eq!(judge(1, 310), None);

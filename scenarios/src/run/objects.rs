@@ -23,14 +23,13 @@ impl Player<'_> {
     }
 
     /// An object that is gone has left nothing in the Oracle database that nobody was told of: unless
-    /// that was wanted, or the whole namespace has gone with it, where nothing can be told.
+    /// the whole namespace has gone with it, where nothing can be told.
     pub(super) async fn left_in_oracle(&self) {
-        let wanted = self.case.world.ttspec.get("cacheCleanup") == Some(&Value::Bool(false));
         let namespaces: Api<Namespace> = Api::all(self.world.client());
         let name = self.world.api.namespace();
         let there = namespaces.get_opt(name).await.ok().flatten();
         let goes = there.is_none_or(|there| there.metadata.deletion_timestamp.is_some());
-        if self.case.ends != "gone" || wanted || goes {
+        if self.case.ends != "gone" || goes {
             return;
         }
         let (at, left) = (self.world.record.now(), self.world.fleet.left_in_oracle());

@@ -183,7 +183,9 @@ impl Record {
                 let name = &change.name;
                 if change.kind == ChangeKind::Deleted {
                     self.objects.remove(name);
-                    self.oracles.see(at, Sight::Gone(name.clone()));
+                    let wanted = object.pointer("/spec/ttspec/cacheCleanup");
+                    let cleanup = wanted.and_then(Value::as_bool).unwrap_or(true);
+                    self.oracles.see(at, Sight::Gone { object: name.clone(), cleanup });
                     self.add(at, Who::Kubernetes, format!("{name} is gone"));
                 } else {
                     self.objects.insert(name.clone(), Arc::clone(object));
