@@ -44,6 +44,10 @@ pub struct Memory {
     pub compared: Option<Compared>,
     /// This process has written the status.
     pub wrote: bool,
+    /// When the finalizer could not be added or taken away last, and why.
+    pub not_finalized: Option<(Instant, String)>,
+    /// The object is being deleted.
+    pub deleting: Since<bool>,
     /// The version that another operator wrote over ours.
     rival: Since<Option<String>>,
     /// State, term, and whether a copy is under way: what follows a copy has its own time.
@@ -96,6 +100,8 @@ impl Memory {
             writes: Writes::default(),
             compared: None,
             wrote: false,
+            not_finalized: None,
+            deleting: Since::new(false, now),
             rival: Since::new(None, now),
             state: Since::new((State::Initializing, i64::MIN, false), now),
             intent: Since::new(None, now),

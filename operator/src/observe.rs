@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::agent::{AgentError, Facts, StatusReply, TaskId};
 use crate::caches::find;
-use crate::cluster::ClusterError;
+use crate::cluster::{self, ClusterError};
 use crate::crd::TimesTenClassic;
 use crate::credentials::Credentials;
 use crate::desired::{Desired, SpecProblem, Topology};
@@ -87,6 +87,7 @@ impl Operator {
         let memory = Arc::clone(&sight.memory);
         let mut guard = lock(&memory);
         guard.note(&standing, now);
+        guard.deleting.note(object.metadata.deletion_timestamp.is_some(), now);
         let names = Both::each(|ordinal| format!("{}-{ordinal}", object.name_any()));
         let pods = names.map(|name| self.freshest(&mut guard, &sight.namespace, name, now));
         let readers = self.pods_of_subscribers(&mut guard, &sight, desired, now);
@@ -112,7 +113,9 @@ impl Operator {
             refused: read.as_ref().err().cloned(),
             desired: desired.map_or(read, |(_, desired)| Ok(Arc::clone(desired))),
             generation: object.metadata.generation.unwrap_or_default(),
-            deleting: object.metadata.deletion_timestamp.is_some(),
+            deleting: guard.deleting.known().to_owned(),
+            deleting_for: guard.deleting.age(now),
+            finalized: cluster::finalized(&object),
             in_state: guard.in_state(now),
             intent_age: guard.intent_age(now),
             task_age: guard.task_age(now),
@@ -168,6 +171,7 @@ impl Operator {
             desired: spec,
             generation: object.metadata.generation.unwrap_or_default(),
             deleting: object.metadata.deletion_timestamp.is_some(),
+            finalized: cluster::finalized(&object),
             pods: pods.collect(),
             standing,
             owned,

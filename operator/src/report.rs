@@ -3,6 +3,7 @@
 //!
 //! Never: decides. `standing` and `status` are each other's inverse as far as memory goes.
 
+mod cache;
 mod conditions;
 mod events;
 mod memory;
@@ -12,7 +13,9 @@ mod subscribers;
 mod upgrade;
 mod warnings;
 
-pub use self::events::{Note, between as events, event, order_failed, replaced, written};
+pub use self::events::{
+    Note, between as events, event, order_failed, replaced, task_said, written,
+};
 pub use self::memory::standing;
 pub use self::replicas::{standing as standing_of_replicas, status as status_of_replicas};
 pub use self::subscribers::standing as standing_of_subscribers;
@@ -99,6 +102,7 @@ pub fn status(
         after.rep_create_statement = Some(desired.rep_create_statement());
     }
     pods::roles(&mut after, plan);
+    cache::keep(&mut after, seen, plan);
     after.conditions = conditions::all(&before.conditions, seen, plan);
     signed(before, after, identity, seen.now)
 }
@@ -128,7 +132,10 @@ fn passed(before: &TimesTenClassicStatus, after: &TimesTenClassicStatus) -> Time
     let mut status = after.clone();
     status.last_reconcile = before.last_reconcile;
     status.last_reconciling_operator.clone_from(&before.last_reconciling_operator);
-    status.awt_behind_mb = before.awt_behind_mb;
+    let magnitude = |status: &TimesTenClassicStatus| status.awt_behind_mb.map(cache::magnitude);
+    if magnitude(before) == magnitude(after) {
+        status.awt_behind_mb = before.awt_behind_mb;
+    }
     status.active_perm_in_use = before.active_perm_in_use;
     status.standby_perm_in_use = before.standby_perm_in_use;
     for (pod, before) in status.pod_status.iter_mut().zip(&before.pod_status) {

@@ -15,7 +15,7 @@ use timesten_operator::observation::{
     Agent, Heard, Markers, Member, Observation, Pod, PodFacts, Role, Silence, Task, TtContainer,
 };
 use timesten_operator::pair::{Both, Ordinal};
-use timesten_operator::standing::{Intent, Irreversible, Rebuild, State, TaskRecord};
+use timesten_operator::standing::{Intent, Irreversible, Rebuild, State, TaskRecord, Work};
 
 /// One member, spelt in a word or two.
 #[expect(clippy::too_many_lines, reason = "a table: one arm for each word")]
@@ -284,6 +284,7 @@ fn copying(state: Task, restarts: i32) -> Observation {
     let mut seen = alone(State::StandbyStarting, Rebuild::Copy, "good", "no-db");
     seen.standing.task = Some(TaskRecord {
         id: "task".into(),
+        work: Work::Copy,
         member: Ordinal::One,
         incarnation: incarnation("sample-1", restarts),
         started: 0,

@@ -183,6 +183,7 @@ impl Facet {
             refused: None,
             generation: 1,
             deleting: false,
+            finalized: false,
             standing,
             pods: vec![lone(self::member(NAMES[0], Shown::Serves, SOON)), lone(member)],
             owned: Owned::default(),

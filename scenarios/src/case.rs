@@ -5,6 +5,7 @@
 mod actions;
 mod damage;
 mod span;
+mod ways;
 
 use std::path::PathBuf;
 
@@ -12,14 +13,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use actions::{
-    AgentFault, AgentMisbehaves, ApiFault, ApiMisbehaves, Crash, CrashPoint, Delete, History, Link,
-    Member, Nothing, Refused, Seen, Step, Trigger,
+    AgentFault, AgentMisbehaves, ApiFault, ApiMisbehaves, Delete, History, Member, Nothing,
+    Refused, Seen, Step,
 };
 pub use damage::{
     BreakImage, Evict, Files, ImageFault, Invalidate, Peer, Rep, Scale, SetClock, SetPeer,
     SetRepState, Sidecar,
 };
 pub use span::Span;
+pub use ways::{Crash, CrashPoint, Link, Reach, Trigger};
 
 /// A scenario.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -88,6 +90,9 @@ pub struct Setting {
     /// sent is lost in a crash.
     #[serde(default)]
     pub durable: Option<bool>,
+    /// How many kilobytes of log a commit takes. Default: 1.
+    #[serde(default)]
+    pub commit_kilobytes: Option<u32>,
     /// How often the application writes; `never` for not at all. Default: 100ms.
     #[serde(default)]
     pub writes_every: Option<Span>,

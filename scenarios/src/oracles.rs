@@ -3,6 +3,8 @@
 //!
 //! Never: look at how the operator does something, only at what is true afterwards.
 
+mod cache;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -64,6 +66,26 @@ pub enum Sight {
         /// A subscriber alone.
         subscriber: bool,
     },
+    /// Somebody has interfered: what has a deadline has it from here on.
+    Interfered,
+    /// An object is being deleted, and still there.
+    Deleting(String),
+    /// An object is gone.
+    Gone {
+        /// Which.
+        object: String,
+        /// Its spec wanted its cache groups to be cleaned up.
+        cleanup: bool,
+    },
+    /// A pod is told to do away with cache groups.
+    Uncached {
+        /// Which pod.
+        pod: String,
+        /// What it is told.
+        verb: String,
+        /// Its object is being deleted.
+        deleting: bool,
+    },
     /// The operator said something.
     Event {
         /// About which object.
@@ -93,6 +115,12 @@ pub struct Oracles {
     writable: BTreeSet<String>,
     notes: BTreeMap<(String, String, String), Duration>,
     destructions: BTreeMap<String, Vec<Duration>>,
+    /// Since when objects are being deleted.
+    deleting: BTreeMap<String, Duration>,
+    /// When somebody has interfered last.
+    interfered: Duration,
+    /// What objects that are gone have left was wanted to be left.
+    unwanted: bool,
     /// The pair is in state Normal.
     normal: bool,
     /// Something was touched, and whether it was subscribers alone.
@@ -106,7 +134,8 @@ pub struct Oracles {
 const TURNED_AWAY: Duration = Duration::from_secs(60);
 
 /// The verbs that nobody may send whose intent is not on record (I7).
-pub const DANGEROUS: [&str; 4] = ["createDb", "repStateSetActive", "destroyDb", "repDuplicate"];
+pub const DANGEROUS: [&str; 6] =
+    ["createDb", "repStateSetActive", "destroyDb", "repDuplicate", "createCg", "cleanupCache"];
 
 /// In one pod a database may be destroyed so often within so much time (I5): pauses that double from
 /// two seconds leave room for nine, and a new operator begins with short ones.
@@ -155,6 +184,12 @@ impl Oracles {
             Sight::Touched { subscriber } => {
                 self.touched = Some(subscriber && self.touched.unwrap_or(true));
             }
+            Sight::Interfered => self.interfered = at,
+            Sight::Deleting(object) => {
+                self.deleting.entry(object).or_insert(at);
+            }
+            Sight::Gone { object, cleanup } => self.gone(at, &object, cleanup),
+            Sight::Uncached { pod, verb, deleting } => self.uncached(at, &pod, &verb, deleting),
             Sight::Event { of, reason, note } => self.event(at, of, reason, note),
         }
         self.one_active(at);

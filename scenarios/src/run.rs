@@ -305,6 +305,7 @@ fn options(setting: &Setting, seed: u64) -> WorldOptions {
         durations,
         kubelet,
         durable: setting.durable.unwrap_or(true),
+        commit_bytes: 1024 * u64::from(setting.commit_kilobytes.unwrap_or(1)),
         writes_every: Some(setting.writes_every.map_or(usual, |Span(every)| every)),
         operators: setting.operators.unwrap_or(1),
         election: setting.election.unwrap_or_else(|| setting.operators.is_some()),

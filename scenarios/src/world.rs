@@ -64,6 +64,8 @@ pub struct WorldOptions {
     pub kubelet: Timings,
     /// A commit is on disk when it is acknowledged.
     pub durable: bool,
+    /// How many bytes of log a commit takes.
+    pub commit_bytes: u64,
     /// How often the application writes.
     pub writes_every: Option<Duration>,
     /// How many operators there are.
@@ -81,6 +83,7 @@ impl Default for WorldOptions {
             durations: Durations::default(),
             kubelet: Timings::default(),
             durable: true,
+            commit_bytes: 1024,
             writes_every: Some(Duration::from_millis(100)),
             operators: 1,
             election: false,
@@ -160,6 +163,7 @@ impl World {
             unix_time: Arc::new(move || seconds.now().as_second()),
             seed: options.seed,
             durable: options.durable,
+            commit_bytes: options.commit_bytes,
             ..FleetOptions::default()
         });
         let (network, routes) = (Network::default(), Routes::default());

@@ -67,6 +67,8 @@ pub struct StatusReply {
     pub local_commit: Option<bool>,
     /// Number of cache groups.
     pub cache_groups: Option<i64>,
+    /// The cache groups, if the agent lists them.
+    pub cache_group_list: Vec<CacheGroup>,
     /// Whether the cache administrator's credentials are registered.
     pub cache_credentials: Option<bool>,
     /// Lag of AWT propagation in megabytes, rounded half up.
@@ -164,6 +166,7 @@ impl StatusReply {
             disable_return: reply.flag("disableReturn"),
             local_commit: reply.flag("localCommit"),
             cache_groups: reply.int("nCacheGroups"),
+            cache_group_list: cache_groups(reply),
             cache_credentials: reply.flag("cacheUidPwdSet"),
             awt_behind_mb: reply.nearest("awtBehindMb"),
             admin_user_file: reply.flag("adminUserFile"),
@@ -181,6 +184,32 @@ impl StatusReply {
 fn databases(reply: Members<'_>) -> Option<Vec<DbInfo>> {
     let list = reply.object("ttStatus").list("db info")?;
     Some(list.iter().map(|entry| DbInfo::decode(Members::of(entry))).collect())
+}
+
+/// A cache group, as the agent lists it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CacheGroup {
+    /// Its owner.
+    pub owner: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// How it is refreshed from the Oracle database.
+    pub refresh_mode: Option<String>,
+    /// Whether it is, now.
+    pub refresh_state: Option<String>,
+}
+
+fn cache_groups(reply: Members<'_>) -> Vec<CacheGroup> {
+    let group = |group: &Value| {
+        let group = Members::of(group);
+        CacheGroup {
+            owner: group.word("owner"),
+            name: group.word("name"),
+            refresh_mode: group.word("refreshMode"),
+            refresh_state: group.word("refreshState"),
+        }
+    };
+    reply.list("cachegroups").unwrap_or_default().iter().map(group).collect()
 }
 
 impl DbInfo {

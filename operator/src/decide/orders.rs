@@ -7,13 +7,15 @@
 use std::time::Duration;
 
 use super::health::{Ailment, Health, REPAIR_ATTEMPTS};
-use super::proof::{self, Candidate, Fenced, GoodSource, NotFenced};
+use super::proof::{self, Candidate, Condemned, Fenced, GoodSource, NotFenced};
 use super::reason::Reason;
-use crate::agent::{Daemon, Db, Facts, PeerState, RepScheme, RepState, RunState, Verb};
+use crate::agent::{
+    CacheCleanup, Daemon, Db, Facts, PeerState, RepScheme, RepState, RunState, Verb,
+};
 use crate::desired::Desired;
 use crate::observation::{Member, Observation};
 use crate::pair::{Both, Ordinal};
-use crate::standing::{Irreversible, Rebuild, Standing, State};
+use crate::standing::{Irreversible, Rebuild, Standing, State, Work};
 
 /// The pause after the first failure of a verb; it doubles with each further one.
 pub const FIRST_PAUSE: Duration = Duration::from_secs(2);
@@ -42,6 +44,10 @@ pub enum Order {
     Destroy(GoodSource),
     /// `repDuplicate`, as the task of that id.
     Duplicate(GoodSource, String),
+    /// `createCg`, whose intent is on record, as the task of that id.
+    CreateCacheGroups(String),
+    /// `cleanupCache`: the object is being deleted.
+    CleanUp(Condemned, CacheCleanup),
 }
 
 impl Order {
@@ -55,6 +61,24 @@ impl Order {
             Self::Found(_, statement) => Verb::CreateRepScheme { statement: statement.clone() },
             Self::Destroy(_) => Verb::DestroyDb,
             Self::Duplicate(..) => Verb::RepDuplicate,
+            Self::CreateCacheGroups(_) => Verb::CreateCg,
+            Self::CleanUp(_, cleanup) => Verb::CleanupCache(cleanup.clone()),
+        }
+    }
+
+    /// The task that it starts, if it starts one: what that does, and its id.
+    #[must_use]
+    pub fn task(&self) -> Option<(Work, &str)> {
+        match self {
+            Self::Duplicate(_, id) => Some((Work::Copy, id)),
+            Self::CreateCacheGroups(id) => Some((Work::CacheGroups, id)),
+            Self::Do(..)
+            | Self::Create
+            | Self::Promote(..)
+            | Self::Activate(_)
+            | Self::Found(..)
+            | Self::Destroy(_)
+            | Self::CleanUp(..) => None,
         }
     }
 
@@ -99,6 +123,8 @@ pub struct Orders {
     pub ask: Both<bool>,
     /// The pod to delete, as a fence.
     pub delete: Option<Ordinal>,
+    /// The object's finalizer has to be there first.
+    pub finalize: bool,
     /// Why, where it is more to the point than the reason of the state.
     pub because: Option<Reason>,
 }
@@ -197,7 +223,13 @@ impl Field<'_> {
     }
 
     /// The act is on record for the very pod; else it is put on record.
-    fn recorded(&self, orders: &mut Orders, act: Irreversible, member: Ordinal, why: &str) -> bool {
+    pub(super) fn recorded(
+        &self,
+        orders: &mut Orders,
+        act: Irreversible,
+        member: Ordinal,
+        why: &str,
+    ) -> bool {
         self.on_record(orders, Intention { act, member, unproven: false, why: why.to_owned() })
     }
 
@@ -251,6 +283,7 @@ impl Field<'_> {
         let scheme = || Verb::CreateRepScheme { statement: self.desired.rep_create_statement() };
         match (facts.open, facts.rep_scheme, facts.rep_state, facts.rep_agent) {
             (Some(false), ..) => self.order(orders, to, Verb::OpenDb, None),
+            (_, RepScheme::None, ..) if self.cache_groups(orders, to, facts) => {}
             (_, RepScheme::None, ..) => {
                 self.order(orders, to, scheme(), Some(Verb::CreateRepEpilog));
             }
@@ -360,7 +393,7 @@ impl Field<'_> {
     }
 
     /// The member was heard since the intent was recorded.
-    fn fresh(&self, member: Ordinal) -> bool {
+    pub(super) fn fresh(&self, member: Ordinal) -> bool {
         self.member(member)
             .heard()
             .zip(self.seen.intent_age)
@@ -370,7 +403,7 @@ impl Field<'_> {
     /// Up the ladder: start what has stopped; copy only what cannot be mended (W10).
     fn bring_back(&self, orders: &mut Orders, to: Ordinal) {
         let member = self.member(to);
-        if self.now.task.is_some() {
+        if self.now.works(Work::Copy) {
             // A task that never ends is ended with the container it runs in.
             if self.desired.timeouts.task.is_some_and(|limit| self.seen.task_age > limit) {
                 self.order(orders, to, Verb::Die, None);
@@ -416,9 +449,7 @@ impl Field<'_> {
         };
         let order = match act {
             Irreversible::Destroy => Order::Destroy(source),
-            Irreversible::Duplicate | Irreversible::Create | Irreversible::Promote => {
-                Order::Duplicate(source, self.seen.fresh_id.clone())
-            }
+            _ => Order::Duplicate(source, self.seen.fresh_id.clone()),
         };
         if self.may(to, &order.verb()) {
             orders.give[to] = Some(order);

@@ -4,9 +4,10 @@
 
 use jiff::Timestamp;
 
-use crate::agent::{Daemon, Db, Facts};
+use crate::agent::{CacheGroup, Daemon, Db, Facts};
 use crate::crd::{
-    CacheStatus, DbStatus, PodStatus, ReplicationStatus, TimesTenClassicStatus, TimestenStatus,
+    CacheGroupStatus, CacheStatus, DbStatus, PodStatus, ReplicationStatus, TimesTenClassicStatus,
+    TimestenStatus,
 };
 use crate::decide::Plan;
 use crate::observation::{Agent, Member, Observation, TtContainer};
@@ -154,6 +155,8 @@ fn facts(pod: &mut PodStatus, member: &Member) {
         cache_uid_pwd_set: facts.cache_credentials,
         n_cache_groups: facts.n_cache_groups.and_then(|count| i64::try_from(count).ok()),
         awt_behind_mb: facts.awt_behind_mb,
+        cachegroups: facts.cache_groups.iter().map(cache_group).collect(),
+        ..CacheStatus::default()
     });
     pod.quiescing = Some(facts.quiescing).filter(|quiescing| *quiescing);
     pod.install_release.clone_from(&facts.release);
@@ -167,4 +170,13 @@ fn facts(pod: &mut PodStatus, member: &Member) {
     pod.using_twosafe = facts.twosafe;
     pod.disable_return = facts.disable_return;
     pod.local_commit = facts.local_commit;
+}
+
+fn cache_group(group: &CacheGroup) -> CacheGroupStatus {
+    CacheGroupStatus {
+        owner: group.owner.clone(),
+        name: group.name.clone(),
+        refresh_mode: group.refresh_mode.clone(),
+        refresh_state: group.refresh_state.clone(),
+    }
 }

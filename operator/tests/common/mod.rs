@@ -123,6 +123,8 @@ pub(crate) fn seen(
         refused: None,
         generation: 1,
         deleting: false,
+        deleting_for: Duration::ZERO,
+        finalized: false,
         standing,
         in_state: LONG,
         intent_age: None,

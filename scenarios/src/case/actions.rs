@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    BreakImage, Evict, Files, Invalidate, Scale, SetClock, SetPeer, SetRepState, Sidecar, Span,
+    BreakImage, Crash, Evict, Files, Invalidate, Link, Reach, Scale, SetClock, SetPeer,
+    SetRepState, Sidecar, Span,
 };
 
 /// One step. The key says what is done.
@@ -51,6 +52,10 @@ pub enum Step {
     CloseDatabase(Member),
     /// Stops the replication agent.
     StopRepAgent(Member),
+    /// Stops the cache agent.
+    StopCacheAgent(Member),
+    /// The Oracle database behind cache groups can be reached by nobody, or by all again.
+    Oracle(Reach),
     /// Throws the database out of memory.
     Invalidate(Invalidate),
     /// The process that held invalid memory lets go.
@@ -127,6 +132,7 @@ impl Step {
             | Self::KillDaemon(of)
             | Self::CloseDatabase(of)
             | Self::StopRepAgent(of)
+            | Self::StopCacheAgent(of)
             | Self::Release(of)
             | Self::WipeDatabase(of)
             | Self::UnloadDatabase(of)
@@ -193,6 +199,9 @@ pub struct Seen {
     /// Subscribers by their pods' names: whether their copies hold all that the active's holds.
     #[serde(default)]
     pub follows: BTreeMap<String, bool>,
+    /// The pods whose cache groups have objects in the Oracle database: all of them, in order.
+    #[serde(default)]
+    pub left_in_oracle: Option<Vec<String>>,
     /// The application can write.
     #[serde(default)]
     pub serves: Option<bool>,
@@ -394,57 +403,4 @@ pub enum ApiFault {
     DelayEvents(Span),
     /// Events are held back for so long, and only the sum of those about one object is told.
     MergeEvents(Span),
-}
-
-/// A direction of the network.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Link {
-    /// `operator`, `active`, `standby`, or a pod's name.
-    pub from: String,
-    /// `active`, `standby`, or a pod's name.
-    pub to: String,
-    /// Ends by itself after so long.
-    #[serde(default)]
-    pub until: Option<Span>,
-}
-
-/// When the operator stops, and for how long.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Crash {
-    /// At a point of its work. Default: now.
-    #[serde(default)]
-    pub at: Option<CrashPoint>,
-    /// How long until a new one starts. Default: 2s.
-    #[serde(default)]
-    pub down: Option<Span>,
-}
-
-/// A point of the operator's work.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct CrashPoint {
-    /// Counts only while the object is in this state.
-    #[serde(default)]
-    pub state: Option<String>,
-    /// At the n-th write from now on. Default: 1.
-    #[serde(default)]
-    pub write: Option<u32>,
-    /// Before the write, after it, or after it without having got the answer.
-    #[serde(default)]
-    pub point: Trigger,
-}
-
-/// Where at a write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Trigger {
-    /// Before it is sent.
-    #[default]
-    Before,
-    /// After it is done and answered.
-    After,
-    /// After it is done, before the answer.
-    NoReply,
 }

@@ -156,6 +156,44 @@ fn clients_that_are_turned_away_for_long_are_noticed() {
 }
 
 #[test]
+fn cache_groups_that_go_too_early_are_noticed() {
+    let told = |verb: &str, deleting| {
+        law(vec![Sight::Uncached { pod: "a".into(), verb: verb.into(), deleting }])
+    };
+    assert_eq!(told("cleanupCache", true), None);
+    assert_eq!(told("cleanupCache", false).as_deref(), Some("cache-groups-kept"));
+    assert_eq!(told("dropCg", true).as_deref(), Some("cache-groups-kept"));
+}
+
+#[test]
+fn an_object_that_does_not_go_is_noticed() {
+    let judge = |interfered: u64, gone: u64| {
+        let mut oracles = Oracles::default();
+        oracles.see(NOW, Sight::Deleting("a".into()));
+        oracles.see(Duration::from_secs(interfered), Sight::Interfered);
+        oracles.see(Duration::from_secs(gone), Sight::Gone { object: "a".into(), cleanup: true });
+        oracles.violation.map(|violation| violation.law)
+    };
+    assert_eq!(judge(1, 310), None);
+    assert_eq!(judge(1, 312).as_deref(), Some("bounded-goodbye"));
+    assert_eq!(judge(60, 360), None, "it has its time from when nobody interferes");
+}
+
+#[test]
+fn what_is_left_in_oracle_has_to_be_told() {
+    let judge = |reason: &str, note: &str| {
+        let mut oracles = Oracles::default();
+        let (of, reason, note) = ("x".into(), reason.into(), note.into());
+        oracles.see(NOW, Sight::Event { of, reason, note });
+        oracles.left_in_oracle(NOW, &["a.x".into()]);
+        oracles.violation.map(|violation| violation.law)
+    };
+    assert_eq!(judge("FailedFinalizer", "Pod a: a.x is left"), None);
+    assert_eq!(judge("Info", "Pod a: a.x").as_deref(), Some("told-what-is-left"));
+    assert_eq!(judge("FailedFinalizer", "Pod b").as_deref(), Some("told-what-is-left"));
+}
+
+#[test]
 fn an_event_that_is_said_twice_is_noticed() {
     let event =
         |of: &str| Sight::Event { of: of.into(), reason: "Info".into(), note: "Agent Up".into() };

@@ -50,6 +50,11 @@ pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
     if let Some(serves) = seen.serves {
         differ("serves", &serves.to_string(), world.application.serves().to_string());
     }
+    if let Some(left) = &seen.left_in_oracle {
+        let is: Vec<String> =
+            world.fleet.left_in_oracle().iter().map(|host| pod(host).to_owned()).collect();
+        differ("left in Oracle", &left.join(", "), is.join(", "));
+    }
     for (pod, follows) in &seen.follows {
         differ(pod, word(*follows), word(super::members::follows(world, pod)).to_owned());
     }

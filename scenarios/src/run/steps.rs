@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::checks::{self, differences};
 use super::reference;
 use crate::case::{Case, History, Refused, Seen, Span, Step};
-use crate::oracles::Violation;
+use crate::oracles::{Sight, Violation};
 use crate::timeline::Who;
 use crate::world::{NAMESPACE, OBJECT, VisitError, World};
 
@@ -174,8 +174,19 @@ impl<'a> Player<'a> {
                 let deleted = api.delete(name, &DeleteParams::default()).await;
                 self.done("delete it", deleted).map(drop)
             }
-            fault => self.fault(&law, fault).await,
+            fault => {
+                self.interfered();
+                let played = self.fault(&law, fault).await;
+                self.interfered();
+                played
+            }
         }
+    }
+
+    /// Whatever has a deadline has it from here on.
+    fn interfered(&self) {
+        let at = self.world.record.now();
+        self.world.record.with(|record| record.oracles.see(at, Sight::Interfered));
     }
 
     /// The API server refuses a change of the spec, and says why.
@@ -290,6 +301,7 @@ impl<'a> Player<'a> {
     /// All faults end, and the pair must come to rest.
     pub(super) async fn come_to_rest(&mut self, within: Duration) -> Result {
         self.world.fleet.behave();
+        self.world.fleet.set_oracle(true);
         self.world.faults.clear();
         self.mend_cuts();
         self.world.containers.mend_images();
@@ -301,7 +313,9 @@ impl<'a> Player<'a> {
             state => Seen { state: Some(state.into()), ..Seen::default() },
         };
         let seen = Seen { within: Some(Span(within)), ..seen };
+        self.interfered();
         self.eventually("convergence", &seen).await?;
+        self.left_in_oracle().await;
         self.subscribers_ready(within).await?;
         for name in &self.case.world.objects {
             let seen = Seen {

@@ -183,9 +183,15 @@ impl Record {
                 let name = &change.name;
                 if change.kind == ChangeKind::Deleted {
                     self.objects.remove(name);
+                    let wanted = object.pointer("/spec/ttspec/cacheCleanup");
+                    let cleanup = wanted.and_then(Value::as_bool).unwrap_or(true);
+                    self.oracles.see(at, Sight::Gone { object: name.clone(), cleanup });
                     self.add(at, Who::Kubernetes, format!("{name} is gone"));
                 } else {
                     self.objects.insert(name.clone(), Arc::clone(object));
+                    if is_going(object) {
+                        self.oracles.see(at, Sight::Deleting(name.clone()));
+                    }
                     self.state(at, name, object);
                 }
                 self.intents(at, name, object);
@@ -256,6 +262,17 @@ impl Record {
         !self.lone(host) && !matches!(ordinal, Some("-0" | "-1"))
     }
 
+    /// A pod is told to do away with its cache groups.
+    fn uncached(&mut self, at: Duration, host: &str, verb: &str) {
+        if !["dropCg", "cleanupCache"].contains(&verb) {
+            return;
+        }
+        let object = host.split('.').nth(1).and_then(|object| self.objects.get(object));
+        let deleting = object.is_some_and(|object| is_going(object));
+        let (pod, verb) = (short_host(host).to_owned(), verb.to_owned());
+        self.oracles.see(at, Sight::Uncached { pod, verb, deleting });
+    }
+
     /// A pod is told something: what the status says of it at that moment.
     fn ordered(&mut self, at: Duration, host: &str, verb: &str) {
         let object = host.split('.').nth(1).and_then(|object| self.objects.get(object));
@@ -284,6 +301,7 @@ impl Record {
                 if !matches!(verb.as_str(), "GET" | "POLL") {
                     *self.verbs.entry(verb.clone()).or_default() += 1;
                     self.add(at, Who::TimesTen, format!("{host} is told {verb}"));
+                    self.uncached(at, &event.host, verb);
                     if self.lone(&event.host) {
                         self.oracles.see(at, Sight::Lone(host, verb.clone()));
                     } else {
@@ -339,6 +357,11 @@ fn intent(status: &Value) -> Option<(String, String)> {
     let intent = status.get("intent")?;
     let text = |key| intent.get(key)?.as_str().map(ToOwned::to_owned);
     text("verb").zip(text("pod"))
+}
+
+/// The object is being deleted.
+fn is_going(object: &Value) -> bool {
+    object.pointer("/metadata/deletionTimestamp").is_some()
 }
 
 /// The databases of an object do not replicate.

@@ -4,13 +4,17 @@
 //! at any write gives the same orders (I1, I2, I4, I6, I7, I16).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod cleanup;
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::{LONG, NAMES, SHORT as SOON, facts, incarnation, serving};
-use timesten_operator::agent::{Daemon, Db, Facts, PeerState, RepState, RunState};
+use timesten_operator::agent::{
+    Daemon, Db, Facts, Files, PeerState, RepScheme, RepState, RunState,
+};
 use timesten_operator::decide::{Order, Plan, decide};
 use timesten_operator::desired::{Desired, FencingPolicy};
 use timesten_operator::observation::{
@@ -35,6 +39,10 @@ enum Shown {
     Unloaded,
     Loading,
     Closed,
+    /// New: cachegroups.sql is there and has not been run.
+    Uncached,
+    /// Without a scheme, with a cache group, and its cache agent has stopped.
+    Cached,
     Says(RepState, RunState, PeerState),
 }
 
@@ -52,6 +60,8 @@ fn shown() -> Vec<Shown> {
         Shown::Unloaded,
         Shown::Loading,
         Shown::Closed,
+        Shown::Uncached,
+        Shown::Cached,
     ];
     for state in [
         RepState::Active,
@@ -101,6 +111,23 @@ fn member(name: &str, shown: Shown, role: Option<Role>, since: Duration) -> Memb
         Shown::Unloaded => heard(facts(Db::Unloaded)),
         Shown::Loading => heard(facts(Db::Loading)),
         Shown::Closed => heard(Facts { open: Some(false), ..serving(RepState::Active) }),
+        Shown::Uncached | Shown::Cached => {
+            let files = Files { cache_groups: Some(true), ..Files::default() };
+            let n_cache_groups = Some(u64::from(shown == Shown::Cached));
+            let (rep_scheme, rep_state) = (RepScheme::None, RepState::Idle);
+            let (rep_agent, cache_agent) = (RunState::NotRunning, RunState::NotRunning);
+            let (open, loaded) = (Some(true), facts(Db::Loaded));
+            heard(Facts {
+                files,
+                n_cache_groups,
+                rep_scheme,
+                rep_state,
+                rep_agent,
+                cache_agent,
+                open,
+                ..loaded
+            })
+        }
         Shown::Says(rep_state, rep_agent, peer_state) => {
             heard(Facts { rep_agent, peer_state, ..serving(rep_state) })
         }
@@ -164,6 +191,7 @@ impl Facet {
             one: member(NAMES[1], self.shown[1], None, self.since),
         };
         Observation {
+            finalized: self.routed,
             in_state: self.since,
             intent_age: self.intent.map(|_| self.since),
             rebuild_age: self.since,
@@ -186,6 +214,12 @@ impl Facet {
                 Some(Order::Destroy(_) | Order::Duplicate(..)) if !is_source(peer) => {
                     return Err("a destruction without a source".into());
                 }
+                Some(Order::CreateCacheGroups(_))
+                    if self.shown[ordinal.number()] != Shown::Uncached || !seen.finalized =>
+                {
+                    return Err("cachegroups.sql is run twice, or without a finalizer".into());
+                }
+                Some(Order::CleanUp(..)) => return Err("a living object is cleaned up".into()),
                 _ => {}
             }
             let order = plan.give[ordinal].as_ref().filter(|order| order.irreversible());
@@ -264,7 +298,8 @@ fn standings(state: State) -> Vec<(Rebuild, (Option<Stage>, Quiet))> {
 fn check(state: State) -> (u64, u64) {
     let (templates, shown) = (templates(), shown());
     let mut intents = vec![None];
-    for act in Irreversible::ALL {
+    // Nobody intends to clean up what lives.
+    for act in Irreversible::ALL.into_iter().filter(|act| *act != Irreversible::CleanUp) {
         intents.extend(Ordinal::ALL.map(|member| Some((act, member))));
     }
     let (mut count, mut irreversible) = (0, 0);
