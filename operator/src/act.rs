@@ -220,7 +220,7 @@ impl Operator {
                 Err(ClusterError::Outdated) => {
                     if write.makes_credentials() {
                         // The Secret that is there counts, not the one that was to be made.
-                        sight.memory(|memory| memory.credentials = None);
+                        sight.memory(|memory| memory.keyring.outdone());
                     }
                     self.look_in_the_way(sight, write, now).await;
                 }

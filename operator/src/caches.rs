@@ -3,14 +3,16 @@
 //! Never: confirms anything. A cache is good enough to see that something changed; what cannot be
 //! taken back is confirmed with a direct read first.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Node, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource, ResourceExt};
@@ -41,6 +43,10 @@ pub struct Caches {
     pub secrets: Store<Secret>,
     /// Disruption budgets that carry our label.
     pub budgets: Store<PodDisruptionBudget>,
+    /// Volume claims that carry our label.
+    pub claims: Store<PersistentVolumeClaim>,
+    /// All storage classes.
+    pub classes: Store<StorageClass>,
     /// All nodes.
     pub nodes: Store<Node>,
 }
@@ -73,7 +79,18 @@ impl Caches {
             services: source.owned(),
             secrets: source.owned(),
             budgets: source.owned(),
+            claims: source.owned(),
+            // An edit of a class is seen with the next pass.
+            classes: source.watch(Api::all(client.clone()), watcher::Config::default(), |_| {}),
         }
+    }
+
+    /// The names of the storage classes that let volumes grow.
+    #[must_use]
+    pub fn growing_classes(&self) -> BTreeSet<String> {
+        let classes = self.classes.state().into_iter();
+        let growing = classes.filter(|class| class.allow_volume_expansion == Some(true));
+        growing.map(|class| class.name_any()).collect()
     }
 
     /// Waits until every cache has been filled once: an empty cache is not an empty cluster.
@@ -84,6 +101,8 @@ impl Caches {
         let _ = self.services.wait_until_ready().await;
         let _ = self.secrets.wait_until_ready().await;
         let _ = self.budgets.wait_until_ready().await;
+        let _ = self.claims.wait_until_ready().await;
+        let _ = self.classes.wait_until_ready().await;
         let _ = self.nodes.wait_until_ready().await;
     }
 }

@@ -5,11 +5,13 @@
 
 use std::future::Future;
 
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::DynamicObject;
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::crd::{TimesTenClassic, TimesTenClassicStatus};
@@ -98,6 +100,18 @@ pub trait Cluster: Send + Sync + 'static {
         pod: &str,
         uid: &str,
     ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// There is an object of that name.
+    fn exists<K>(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> impl Future<Output = Result<bool, ClusterError>> + Send
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug;
 
     /// Creates an event.
     fn say(&self, event: &Event) -> impl Future<Output = Result<(), ClusterError>> + Send;
@@ -286,6 +300,17 @@ impl Cluster for KubeCluster {
             Ok(_) | Err(ClusterError::Gone) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    async fn exists<K>(&self, namespace: &str, name: &str) -> Result<bool, ClusterError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug,
+    {
+        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
+        Ok(answer(api.get_metadata_opt(name)).await?.is_some())
     }
 
     async fn say(&self, event: &Event) -> Result<(), ClusterError> {

@@ -1,25 +1,28 @@
-//! The key, certificate and passwords that an object's operator and agents share.
+//! The keys, certificates and passwords that an object's operator and agents share.
 //!
-//! One set an object, made once, kept in its Secret and in memory; never on disk, never shown.
-//! The certificate is self-signed and its own trust anchor: whoever presents it and proves to hold
-//! its key belongs to the object. Keys are ECDSA P-256, because ring cannot make RSA keys; RSA keys
-//! from an existing Secret are read all the same.
+//! Kept in the object's Secret and in memory; never on disk, never shown. A certificate is
+//! self-signed and its own trust anchor: whoever presents it and proves to hold its key belongs to
+//! the object. An agent reads its Secret when its container starts, and never again. So when a
+//! certificate is renewed both are kept, the present one and the former, and each agent is spoken to
+//! with the one that it presents itself: nothing is restarted, and nobody is locked out.
 //!
 //! Oracle's agent reads its set from a wallet (`cwallet.sso`) that only TimesTen's `ttUser` can
 //! write. An image that has it adds that entry to the map of [`Credentials::to_secret_data`];
 //! [`Credentials::from_secret_data`] leaves entries it does not know alone.
 
+mod identity;
+pub mod keeping;
 mod pin;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rcgen::{CertificateParams, DnType, KeyPair, SerialNumber};
-use rustls::ClientConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use jiff::Timestamp;
+
+pub use self::identity::Identity;
+
+use self::identity::Names;
 
 /// Secret entry: the certificate, PEM.
 pub const CERTIFICATE: &str = "tls.crt";
@@ -34,44 +37,46 @@ pub const HTTP_USER: &str = "httpUser";
 /// Secret entry: the HTTP user's password.
 pub const HTTP_PASSWORD: &str = "httpPassword";
 
+/// Secret entry: the certificate before the present one, as long as an agent may have it.
+pub const FORMER_CERTIFICATE: &str = "former.tls.crt";
+
+/// The entries of the identity that agents take up when they start.
+const PRESENT: Names =
+    Names { certificate: CERTIFICATE, key: KEY, user: HTTP_USER, password: HTTP_PASSWORD };
+/// The entries of the one before, which agents that run may still have.
+const FORMER: Names = Names {
+    certificate: FORMER_CERTIFICATE,
+    key: "former.tls.key",
+    user: "former.httpUser",
+    password: "former.httpPassword",
+};
+
 /// The database user every agent works as.
 const TTAGENT: &str = "ttagent";
-/// How long a certificate is valid; it is never renewed.
-const VALIDITY: Duration = Duration::from_secs(9999 * 24 * 3600);
-/// The longest common name that X.509 allows.
-const LONGEST_CN: usize = 64;
-const SECRET_LENGTH: usize = 16;
 
 /// One object's credentials.
-#[derive(Clone)]
-pub struct Credentials {
-    parts: Parts,
-    client: Arc<ClientConfig>,
-}
-
-/// The entries of the Secret.
 #[derive(Clone, PartialEq, Eq)]
-struct Parts {
-    certificate: String,
-    key: String,
-    agent_user: String,
-    agent_password: String,
-    http_user: String,
-    http_password: String,
+pub struct Credentials {
+    present: Arc<Identity>,
+    former: Option<Arc<Identity>>,
+    agent: Agent,
 }
 
-/// Why there are no credentials.
+/// The database user that agents work as. Databases know its password, so that it never changes.
+#[derive(Clone, PartialEq, Eq)]
+struct Agent {
+    user: String,
+    password: String,
+}
+
+/// Why there are no credentials. The texts never have what an entry holds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
     /// The Secret lacks an entry.
-    #[error(
-        "the agent Secret has no entry {0}; delete the Secret and restart the pods to have it made anew"
-    )]
+    #[error("the agent Secret has no entry {0}")]
     Missing(&'static str),
     /// An entry is not what it should be.
-    #[error(
-        "entry {entry} of the agent Secret is of no use: {why}; delete the Secret and restart the pods to have it made anew"
-    )]
+    #[error("entry {entry} of the agent Secret is of no use: {why}")]
     Bad {
         /// The entry's key.
         entry: &'static str,
@@ -99,104 +104,86 @@ impl Credentials {
     pub fn generate(
         name: &str,
         namespace: &str,
-        not_before: jiff::Timestamp,
+        not_before: Timestamp,
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Result<Self, CredentialsError> {
-        let wildcard = format!("*.{name}.{namespace}.svc.cluster.local");
-        let failed = |error: rcgen::Error| CredentialsError::Generate {
-            name: wildcard.clone(),
-            why: error.to_string(),
-        };
-        let key = KeyPair::generate().map_err(failed)?;
-        let certificate = certificate_for(&wildcard, not_before, random)
-            .and_then(|params| params.self_signed(&key))
-            .map_err(failed)?;
-        Self::believe(Parts {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-            agent_user: TTAGENT.to_owned(),
-            agent_password: password(random),
-            http_user: password(random),
-            http_password: password(random),
-        })
+        let identity = Identity::generate((name, namespace), (not_before, not_before), random)?;
+        let agent = Agent { user: TTAGENT.to_owned(), password: identity::password(random) };
+        Ok(Self { present: Arc::new(identity), former: None, agent })
     }
 
-    /// Reads the entries of the Secret.
+    /// The same with a new certificate, key and HTTP user, made at `now`. What was the present
+    /// identity is the former one.
+    ///
+    /// # Errors
+    /// If the names make no valid DNS name.
+    pub fn renewed(
+        &self,
+        name: &str,
+        namespace: &str,
+        now: Timestamp,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Result<Self, CredentialsError> {
+        // As old as the one before: a clock that is wrong makes none that is not valid yet.
+        let since = self.present.not_before().min(now);
+        let identity = Identity::generate((name, namespace), (since, now), random)?;
+        Ok(self.replaced(Arc::new(identity)))
+    }
+
+    /// The same with another present identity.
+    fn replaced(&self, present: Arc<Identity>) -> Self {
+        Self { present, former: Some(Arc::clone(&self.present)), agent: self.agent.clone() }
+    }
+
+    /// The same without the former identity.
+    fn settled(&self) -> Self {
+        Self { former: None, ..self.clone() }
+    }
+
+    /// Reads the entries of the Secret. A former identity that cannot be read counts as none.
     ///
     /// # Errors
     /// If an entry is missing, or the certificate and key are not a pair that can be used.
     pub fn from_secret_data(data: &BTreeMap<String, Vec<u8>>) -> Result<Self, CredentialsError> {
-        let text = |entry: &'static str| {
-            let bytes = data.get(entry).ok_or(CredentialsError::Missing(entry))?;
-            let bad = |why: &str| CredentialsError::Bad { entry, why: why.to_owned() };
-            let text = std::str::from_utf8(bytes).map_err(|_| bad("not text"))?;
-            if text.is_empty() { Err(bad("empty")) } else { Ok(text.to_owned()) }
+        let present = Identity::read(data, &PRESENT)?;
+        let agent = Agent {
+            user: identity::text(data, AGENT_USER)?,
+            password: identity::text(data, AGENT_PASSWORD)?,
         };
-        Self::believe(Parts {
-            certificate: text(CERTIFICATE)?,
-            key: text(KEY)?,
-            agent_user: text(AGENT_USER)?,
-            agent_password: text(AGENT_PASSWORD)?,
-            http_user: text(HTTP_USER)?,
-            http_password: text(HTTP_PASSWORD)?,
-        })
+        let former = Identity::read(data, &FORMER).ok();
+        Ok(Self { present: Arc::new(present), former: former.map(Arc::new), agent })
     }
 
     /// The entries of the Secret.
     #[must_use]
     pub fn to_secret_data(&self) -> BTreeMap<String, Vec<u8>> {
-        let parts = &self.parts;
-        let entries = [
-            (CERTIFICATE, &parts.certificate),
-            (KEY, &parts.key),
-            (AGENT_USER, &parts.agent_user),
-            (AGENT_PASSWORD, &parts.agent_password),
-            (HTTP_USER, &parts.http_user),
-            (HTTP_PASSWORD, &parts.http_password),
-        ];
-        entries.map(|(key, text)| (key.to_owned(), text.clone().into_bytes())).into()
+        let agent = [(AGENT_USER, &self.agent.user), (AGENT_PASSWORD, &self.agent.password)];
+        let agent = agent.map(|(key, text)| (key, text.as_str()));
+        let present = self.present.entries(&PRESENT);
+        let former = self.former.iter().flat_map(|former| former.entries(&FORMER));
+        let all = agent.into_iter().chain(present).chain(former);
+        all.map(|(key, text)| (key.to_owned(), text.as_bytes().to_vec())).collect()
     }
 
-    /// How to make a secure connection to an agent of the object, and only to one.
+    /// The identity that agents take up when they start.
     #[must_use]
-    pub fn client_config(&self) -> Arc<ClientConfig> {
-        Arc::clone(&self.client)
+    pub const fn present(&self) -> &Arc<Identity> {
+        &self.present
     }
 
-    /// The HTTP user.
+    /// The one before, as long as an agent may still have it.
     #[must_use]
-    pub fn http_user(&self) -> &str {
-        &self.parts.http_user
-    }
-
-    /// The HTTP user's password.
-    #[must_use]
-    pub fn http_password(&self) -> &str {
-        &self.parts.http_password
-    }
-
-    fn believe(parts: Parts) -> Result<Self, CredentialsError> {
-        let bad =
-            |entry, why: &dyn fmt::Display| CredentialsError::Bad { entry, why: why.to_string() };
-        let certificate = CertificateDer::from_pem_slice(parts.certificate.as_bytes())
-            .map_err(|error| bad(CERTIFICATE, &error))?;
-        // Its error might quote what it could not read.
-        let key = PrivateKeyDer::from_pem_slice(parts.key.as_bytes())
-            .map_err(|_| bad(KEY, &"no private key in PEM"))?;
-        let client =
-            pin::client_config(certificate, key).map_err(|error| bad(CERTIFICATE, &error))?;
-        Ok(Self { parts, client: Arc::new(client) })
+    pub const fn former(&self) -> Option<&Arc<Identity>> {
+        self.former.as_ref()
     }
 }
 
-impl PartialEq for Credentials {
-    fn eq(&self, other: &Self) -> bool {
-        // The connection settings follow from the parts.
-        self.parts == other.parts
-    }
+/// Keys of a Secret that are the operator's: what is not written there is taken out.
+#[must_use]
+pub fn is_entry(key: &str) -> bool {
+    let identities = [&PRESENT, &FORMER].into_iter().any(|names| names.all().contains(&key));
+    identities || [AGENT_USER, AGENT_PASSWORD].contains(&key)
 }
-
-impl Eq for Credentials {}
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -204,55 +191,15 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What the certificate says: a leaf, valid for all pods of the object, and nothing else.
-fn certificate_for(
-    wildcard: &str,
-    not_before: jiff::Timestamp,
-    random: &mut dyn FnMut(&mut [u8]),
-) -> Result<CertificateParams, rcgen::Error> {
-    let mut params = CertificateParams::new(vec![wildcard.to_owned()])?;
-    // Verifiers go by the SAN; the common name is for humans, and must not be too long.
-    let short = if wildcard.len() <= LONGEST_CN { wildcard } else { "timesten-agent" };
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, short);
-    let since_1970 = Duration::from_secs(u64::try_from(not_before.as_second()).unwrap_or(0));
-    params.not_before = rcgen::date_time_ymd(1970, 1, 1) + since_1970;
-    params.not_after = params.not_before + VALIDITY;
-    let mut serial = [0; SECRET_LENGTH];
-    random(&mut serial);
-    if let Some(first) = serial.first_mut() {
-        // Positive, and of full length.
-        *first = *first & 0x7f | 0x40;
-    }
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
-    Ok(params)
-}
-
-/// A letter, then letters and digits, all equally likely.
-fn password(random: &mut dyn FnMut(&mut [u8])) -> String {
-    const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    let mut password = String::with_capacity(SECRET_LENGTH);
-    while password.len() < SECRET_LENGTH {
-        let choices = if password.is_empty() { 26 } else { LETTERS.len() };
-        let mut byte = [0];
-        random(&mut byte);
-        let number = usize::from(byte[0]);
-        // The remainder is even only below the largest multiple of the number of choices.
-        if number < 256 / choices * choices
-            && let Some(letter) = LETTERS.get(number % choices)
-        {
-            password.push(char::from(*letter));
-        }
-    }
-    password
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use rustls::RootCertStore;
     use rustls::client::WebPkiServerVerifier;
     use rustls::client::danger::ServerCertVerifier as _;
-    use rustls::pki_types::{ServerName, UnixTime};
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
     use rustls::server::WebPkiClientVerifier;
 
     use super::*;
@@ -273,7 +220,7 @@ mod tests {
     }
 
     fn certificate(credentials: &Credentials) -> CertificateDer<'static> {
-        CertificateDer::from_pem_slice(credentials.parts.certificate.as_bytes()).unwrap()
+        CertificateDer::from_pem_slice(&credentials.to_secret_data()[CERTIFICATE]).unwrap()
     }
 
     /// What other verifiers do with the certificate as its own anchor, days after it was made.
@@ -282,7 +229,7 @@ mod tests {
         roots.add(certificate(credentials)).unwrap();
         let (roots, provider) =
             (Arc::new(roots), Arc::new(rustls::crypto::ring::default_provider()));
-        let made = "2026-01-02T03:04:05Z".parse::<jiff::Timestamp>().unwrap().as_second();
+        let made = "2026-01-02T03:04:05Z".parse::<Timestamp>().unwrap().as_second();
         let now = UnixTime::since_unix_epoch(Duration::from_secs(made as u64 + days * 86_400));
         let leaf = certificate(credentials);
         let server =
@@ -376,12 +323,12 @@ mod tests {
         let mut later = BTreeMap::new();
         for byte in 0..=255_u8 {
             let mut feed = [byte; 1].into_iter().chain(std::iter::repeat(0));
-            let made = password(&mut |bytes| bytes.fill_with(|| feed.next().unwrap()));
+            let made = identity::password(&mut |bytes| bytes.fill_with(|| feed.next().unwrap()));
             *first.entry(made.chars().next().unwrap()).or_insert(0) += u32::from(byte < 234);
             let mut feed = [0, byte].into_iter().chain(std::iter::repeat(0));
-            let made = password(&mut |bytes| bytes.fill_with(|| feed.next().unwrap()));
+            let made = identity::password(&mut |bytes| bytes.fill_with(|| feed.next().unwrap()));
             *later.entry(made.chars().nth(1).unwrap()).or_insert(0) += u32::from(byte < 252);
-            assert_eq!(made.len(), SECRET_LENGTH);
+            assert_eq!(made.len(), 16);
         }
         assert!(first.len() == 26 && first.values().all(|n| *n == 9), "{first:?}");
         assert!(later.len() == 36 && later.values().all(|n| *n == 7), "{later:?}");

@@ -135,7 +135,7 @@ pub struct Desired {
     /// Handed through to agents.
     pub zz_agent_debug_info: i64,
     rep_create_statement: String,
-    unsupported: Vec<&'static str>,
+    unsupported: Vec<Unsupported>,
 }
 
 /// A volume.
@@ -181,6 +181,15 @@ pub struct Resources {
     pub daemon_log_memory: String,
     /// Processors of container daemonlog.
     pub daemon_log_cpu: String,
+}
+
+/// A field that is given and that this version does not act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// Its path in the spec.
+    pub field: &'static str,
+    /// What can be done instead.
+    pub cure: &'static str,
 }
 
 /// Where the files in /ttconfig come from.
@@ -262,8 +271,8 @@ impl Desired {
     }
 
     /// Fields that are given and that this version does not act on.
-    pub fn unsupported(&self) -> impl Iterator<Item = &'static str> {
-        self.unsupported.iter().copied()
+    pub fn unsupported(&self) -> impl Iterator<Item = &Unsupported> {
+        self.unsupported.iter()
     }
 
     /// How many pods there are.
@@ -282,10 +291,17 @@ impl Desired {
     }
 }
 
-fn unsupported(tt: &TtSpec) -> Vec<&'static str> {
-    let client = tt.client_tls.as_ref().map(|_| "ttspec.clientTLS");
-    let custom = tt.custom_client_tls.as_ref().map(|_| "ttspec.customClientTLS");
-    client.into_iter().chain(custom).collect()
+fn unsupported(tt: &TtSpec) -> Vec<Unsupported> {
+    let tls = "take it out; set the attributes in db.ini and bring the wallet as csWallet";
+    let node = "take it out; when a node is gone for good, delete the volume claims of its pod, and \
+                the pod, by hand";
+    let given = [
+        (tt.client_tls.is_some(), "ttspec.clientTLS", tls),
+        (tt.custom_client_tls.is_some(), "ttspec.customClientTLS", tls),
+        (tt.delete_db_on_not_ready_node.is_some(), "ttspec.deleteDbOnNotReadyNode", node),
+    ];
+    let unsupported = |(_, field, cure)| Unsupported { field, cure };
+    given.into_iter().filter(|(given, ..)| *given).map(unsupported).collect()
 }
 
 fn image(tt: &TtSpec) -> Result<String, SpecProblem> {

@@ -3,6 +3,7 @@
 //! Never: decides, and nothing here outlives the process or is needed after a restart. All times
 //! are monotonic (I14) and start anew with the process.
 
+pub mod keyring;
 pub mod link;
 
 use std::collections::BTreeMap;
@@ -16,11 +17,13 @@ use crate::credentials::Credentials;
 use crate::desired::{Desired, SpecProblem};
 use crate::direct::Reads;
 use crate::objects::{Versions, Wanted, Write};
+use crate::observe::Missing;
 use crate::since::Since;
 use crate::standing::replicas::ReplicaState;
 use crate::standing::{Intent, PodIntent, Standing, State};
 use crate::writes::Writes;
 
+use self::keyring::Keyring;
 use self::link::Link;
 
 /// What is remembered of one object.
@@ -33,11 +36,9 @@ pub struct Memory {
     /// The last spec that could be believed, and its generation.
     desired: Option<(i64, Arc<Desired>)>,
     /// What the agents are spoken to with.
-    pub credentials: Option<Arc<Credentials>>,
+    pub keyring: Keyring,
     /// What is remembered of each pod, by its name.
     pods: BTreeMap<String, Pod>,
-    /// Why there are no credentials, though pods were started with some.
-    pub locked_out: Option<String>,
     /// What became of the writes of owned objects.
     pub writes: Writes,
     /// The owned objects, as they were last compared with the spec.
@@ -64,6 +65,8 @@ pub struct Pod {
     pub link: Link,
     /// What direct reads of it said.
     pub reads: Reads,
+    /// What its volumes lack.
+    pub missing: Missing,
     /// The state that the status says it is in, if it has one of its own.
     pub state: Since<Option<ReplicaState>>,
     /// The irreversible act that the status says is about to be done in it.
@@ -74,12 +77,15 @@ pub struct Pod {
     pub copies: Since<(u32, bool)>,
 }
 
+/// The generation of the spec, the versions of the objects, the image of pods, and what the Secret is
+/// to say.
+pub type Of = (i64, Versions, Option<String>, Arc<Credentials>);
+
 /// The owned objects, compared with the spec.
 #[derive(Debug)]
 pub struct Compared {
-    /// The generation of the spec, the versions of the objects, and the image of pods that this holds
-    /// for.
-    pub of: (i64, Versions, Option<String>),
+    /// What this holds for.
+    pub of: Of,
     /// The objects as the spec wants them.
     pub wanted: Wanted,
     /// What differed.
@@ -94,9 +100,8 @@ impl Memory {
             written: None,
             read: None,
             desired: None,
-            credentials: None,
+            keyring: Keyring::default(),
             pods: BTreeMap::new(),
-            locked_out: None,
             writes: Writes::default(),
             compared: None,
             wrote: false,
@@ -115,6 +120,7 @@ impl Memory {
         self.pods.entry(name.to_owned()).or_insert_with(|| Pod {
             link: Link::new(now),
             reads: Reads::default(),
+            missing: Missing::default(),
             state: Since::new(None, now),
             intent: Since::new(None, now),
             task: Since::new(None, now),

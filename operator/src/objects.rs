@@ -3,6 +3,7 @@
 //! Never: writes. Builders are pure functions of the believed spec, one kind a file.
 
 mod active_service;
+mod claims;
 mod containers;
 mod difference;
 mod disruption_budget;
@@ -15,14 +16,15 @@ mod secret;
 mod stateful_set;
 mod unapplied;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+pub use claims::names as claim_names;
 pub use drift::{Write, drift, taken, whose};
 pub use unapplied::{Unapplied, unapplied};
 
@@ -80,10 +82,15 @@ pub struct Live {
     pub subscribers: Option<Arc<StatefulSet>>,
     /// The PodDisruptionBudget.
     pub disruption_budget: Option<Arc<PodDisruptionBudget>>,
+    /// The volume claims of its pods.
+    pub claims: Vec<Arc<PersistentVolumeClaim>>,
+    /// The storage classes that let volumes grow.
+    pub growing_classes: BTreeSet<String>,
 }
 
-/// The versions of objects; none where there is no object.
-pub type Versions = [Option<String>; 6];
+/// The versions of objects; none where there is no object. Those of claims are one after the other,
+/// and so are the names of classes.
+pub type Versions = [Option<String>; 8];
 
 impl Live {
     /// The versions of all of them.
@@ -99,6 +106,14 @@ impl Live {
             version(self.stateful_set.as_ref()),
             version(self.subscribers.as_ref()),
             version(self.disruption_budget.as_ref()),
+            Some(
+                self.claims
+                    .iter()
+                    .filter_map(|claim| version(Some(claim)))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            ),
+            Some(self.growing_classes.iter().map(String::as_str).collect::<Vec<_>>().join(" ")),
         ]
     }
 }

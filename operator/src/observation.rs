@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::agent::{Facts, Verb};
+use crate::credentials::keeping::Upkeep;
 use crate::desired::{Desired, SpecProblem};
 use crate::objects::{Unapplied, Write};
 use crate::pair::Both;
@@ -116,6 +117,8 @@ pub struct Owned {
     pub image: Option<String>,
     /// What the spec asks for and no write brings about.
     pub unapplied: Vec<Unapplied>,
+    /// How the agents' credentials are.
+    pub credentials: Option<Upkeep>,
 }
 
 /// One pod of the pair.

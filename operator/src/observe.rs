@@ -2,6 +2,8 @@
 //!
 //! Never: waits for an agent, and fails only when the API server does.
 
+mod credentials;
+mod missing;
 mod pod;
 mod subscribers;
 
@@ -12,7 +14,7 @@ use k8s_openapi::api::core::v1;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
-use crate::agent::{AgentError, Facts, StatusReply, TaskId};
+use crate::agent::{AgentError, Facts, How, StatusReply, TaskId};
 use crate::caches::find;
 use crate::cluster::{self, ClusterError};
 use crate::crd::TimesTenClassic;
@@ -30,6 +32,7 @@ use crate::sight::{Look, Sight};
 use crate::standing::Incarnation;
 use crate::writes::Trouble;
 
+pub use self::missing::Missing;
 pub use self::pod::pod;
 
 use self::pod::{made_with, told_apart};
@@ -104,7 +107,7 @@ impl Operator {
             let task = standing.task_of(ordinal);
             let name = names[ordinal].clone();
             let pod = pods[ordinal].as_deref();
-            let mut member = self.member(&mut guard, name, pod, &sight.uid, task);
+            let mut member = self.member(&mut guard, &sight, name, pod, task);
             told_apart(&mut member, pod, set.as_deref());
             member
         });
@@ -124,7 +127,7 @@ impl Operator {
             members,
             subscribers,
             owned,
-            locked_out: guard.locked_out.clone(),
+            locked_out: guard.keyring.locked_out.clone(),
             fresh_id: TaskId::from_random(self.random_bytes()).to_string(),
         };
         drop(guard);
@@ -160,10 +163,7 @@ impl Operator {
             let known = &mut guard.pod(&name, now).state;
             known.note(state, now);
             let in_state = known.age(now);
-            Lone {
-                member: self.member(&mut guard, name, pod.as_deref(), &sight.uid, None),
-                in_state,
-            }
+            Lone { member: self.member(&mut guard, &sight, name, pod.as_deref(), None), in_state }
         });
         let seen = Replicas {
             now: self.clock.now(),
@@ -175,7 +175,7 @@ impl Operator {
             pods: pods.collect(),
             standing,
             owned,
-            locked_out: guard.locked_out.clone(),
+            locked_out: guard.keyring.locked_out.clone(),
         };
         drop(guard);
         sight.of(seen, versions)
@@ -201,7 +201,7 @@ impl Operator {
         pods: &[&v1::Pod],
         now: Instant,
     ) -> Owned {
-        match Asked::of(&sight.object, desired, sight.credentials.as_deref()) {
+        match Asked::of(&sight.object, desired, memory.keyring.to_write()) {
             Some(asked) => self.owned(memory, &asked, pods, now),
             None => Owned { trouble: memory.writes.trouble.clone(), ..Owned::default() },
         }
@@ -211,13 +211,13 @@ impl Operator {
     fn member(
         &self,
         memory: &mut Memory,
+        sight: &Sight<()>,
         name: String,
         known: Option<&v1::Pod>,
-        uid: &str,
         task: Option<&str>,
     ) -> Member {
         let now = Instant::now();
-        let mut pod = pod(known, uid, self.node_of(known).as_deref());
+        let mut pod = pod(known, &sight.uid, self.node_of(known).as_deref());
         let link = &mut memory.pod(&name, now).link;
         if let Pod::Present(facts) = &mut pod {
             link.meet(Some(&facts.incarnation), now);
@@ -226,7 +226,7 @@ impl Operator {
         } else {
             link.meet(None, now);
         }
-        Member {
+        let mut member = Member {
             agent: link.agent(now),
             doing: link.doing(now),
             failures: link.failures(now),
@@ -235,7 +235,9 @@ impl Operator {
             task: link.task(task),
             name,
             pod,
-        }
+        };
+        self.tell_missing(memory, sight, &mut member, known, now);
+        member
     }
 
     /// The node that a pod runs on, as the watch shows it.
@@ -266,9 +268,15 @@ impl Operator {
             stateful_set: find(&self.caches.stateful_sets, namespace, &names.stateful_set),
             subscribers: self.set_of_subscribers(desired),
             disruption_budget: find(&self.caches.budgets, namespace, &names.disruption_budget),
+            claims: objects::claim_names(desired)
+                .iter()
+                .filter_map(|name| find(&self.caches.claims, namespace, name))
+                .collect(),
+            growing_classes: self.caches.growing_classes(),
         };
         // Building and comparing costs more than all else in a pass: once for each version.
-        let of = (asked.generation, live.versions(), asked.image.clone());
+        let credentials = Arc::clone(&asked.credentials);
+        let of = (asked.generation, live.versions(), asked.image.clone(), credentials);
         let compared = match memory.compared.take() {
             Some(compared) if compared.of == of => compared,
             _ => {
@@ -288,6 +296,7 @@ impl Operator {
             image: live.stateful_set.as_deref().and_then(made_with),
             drift: compared.drift.iter().filter(|w| memory.writes.due(w, now)).cloned().collect(),
             unapplied,
+            credentials: memory.keyring.upkeep.clone(),
         };
         memory.compared = Some(compared);
         owned
@@ -298,7 +307,8 @@ impl Operator {
 struct Asked<'a> {
     generation: i64,
     desired: &'a Desired,
-    credentials: &'a Credentials,
+    /// What the Secret is to say.
+    credentials: Arc<Credentials>,
     /// The statement that the replication scheme was created with.
     scheme: Option<&'a str>,
     /// The image that upgrades have come to.
@@ -309,7 +319,7 @@ impl<'a> Asked<'a> {
     fn of(
         object: &'a TimesTenClassic,
         desired: Option<&'a (i64, Arc<Desired>)>,
-        credentials: Option<&'a Credentials>,
+        credentials: Option<Arc<Credentials>>,
     ) -> Option<Self> {
         let (generation, desired) = desired?;
         let scheme = object.status.as_ref().and_then(|s| s.rep_create_statement.as_deref());
@@ -358,6 +368,8 @@ pub fn answer(reply: Result<StatusReply, AgentError>, db_name: &str) -> Result<F
         Err(error) => {
             let text = error.to_string();
             Err(match error {
+                // A process listens, and is not to be known by what we hold: its database may be well.
+                AgentError::Unreachable { how: How::Tls, .. } => Silence::Refused(text),
                 AgentError::Unreachable { .. } => Silence::Gone(text),
                 AgentError::TimedOut { .. } => Silence::Mute(text),
                 AgentError::Unauthorized { .. } => Silence::Refused(text),

@@ -16,15 +16,12 @@ use crate::caches::{Caches, Wake};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError, KubeCluster};
 use crate::crd::TimesTenClassic;
-use crate::credentials::Credentials;
-use crate::desired::Desired;
 use crate::jobs::Jobs;
 use crate::lease::Leadership;
 use crate::memory::Memory;
 use crate::observe::lock;
 use crate::report::{self, Note};
 use crate::sight::Sight;
-use crate::writes::Trouble;
 
 /// Random bytes, for credentials and ids.
 pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
@@ -52,6 +49,14 @@ impl Key {
     #[must_use]
     pub fn of(object: &TimesTenClassic) -> Self {
         Self { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+    }
+}
+
+impl Key {
+    /// The object, for whoever wakes the controller.
+    #[must_use]
+    pub fn reference(&self) -> ObjectRef<TimesTenClassic> {
+        ObjectRef::new(&self.name).within(&self.namespace)
     }
 }
 
@@ -110,7 +115,7 @@ impl Operator {
 
     /// Has an object looked at.
     pub fn wake(&self, key: &Key) {
-        let _ = self.wake.send(ObjectRef::new(&key.name).within(&key.namespace));
+        let _ = self.wake.send(key.reference());
     }
 
     /// Sixteen random bytes.
@@ -119,67 +124,6 @@ impl Operator {
         let mut bytes = [0; 16];
         (self.random)(&mut bytes);
         bytes
-    }
-
-    /// The credentials of an object: remembered, else read, else made. Those in use are never
-    /// made anew (I15).
-    ///
-    /// # Errors
-    /// When the Secret has to be read and the API server does not answer.
-    pub async fn credentials(
-        &self,
-        memory: &Mutex<Memory>,
-        desired: &Desired,
-        started: bool,
-    ) -> Result<Option<Arc<Credentials>>, ClusterError> {
-        if let Some(credentials) = lock(memory).credentials.clone() {
-            return Ok(Some(credentials));
-        }
-        let name = desired.object_names().secret;
-        let secret = self.cluster.secret(desired.namespace(), &name).await?;
-        let credentials = match secret.and_then(|secret| secret.data) {
-            Some(data) => {
-                let data = data.into_iter().map(|(key, value)| (key, value.0)).collect();
-                match Credentials::from_secret_data(&data) {
-                    Ok(credentials) => credentials,
-                    Err(error) => {
-                        let text = format!("Secret {name}: {error}");
-                        lock(memory).writes.trouble = Some(Trouble::Failed(text));
-                        return Ok(None);
-                    }
-                }
-            }
-            // New ones would lock the operator out of agents that run with the old (I15).
-            None if started => {
-                lock(memory).locked_out = Some(format!(
-                    "Secret {name}, with the credentials of the agents, is gone, and no other \
-                     copy of it is known"
-                ));
-                return Ok(None);
-            }
-            None => {
-                let random = Arc::clone(&self.random);
-                let made = Credentials::generate(
-                    desired.name(),
-                    desired.namespace(),
-                    self.clock.now(),
-                    &mut |bytes| random(bytes),
-                );
-                match made {
-                    Ok(credentials) => credentials,
-                    Err(error) => {
-                        let text = format!("credentials: {error}");
-                        lock(memory).writes.trouble = Some(Trouble::Failed(text));
-                        return Ok(None);
-                    }
-                }
-            }
-        };
-        let credentials = Arc::new(credentials);
-        let mut memory = lock(memory);
-        memory.credentials = Some(Arc::clone(&credentials));
-        memory.locked_out = None;
-        Ok(Some(credentials))
     }
 
     /// Creates an event in the background; what becomes of it matters to nobody (I9).

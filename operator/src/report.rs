@@ -5,6 +5,7 @@
 
 mod cache;
 mod conditions;
+mod credentials;
 mod events;
 mod memory;
 mod pods;

@@ -74,6 +74,9 @@ pub struct Setting {
     /// Metadata files that are secret (`adminUser: ...`), given by a Secret.
     #[serde(default)]
     pub secret_files: std::collections::BTreeMap<String, String>,
+    /// Whether the class of the volumes lets them grow. Default: there is no such class.
+    #[serde(default)]
+    pub volumes_grow: Option<bool>,
     /// How many nodes there are. Default: 3.
     #[serde(default)]
     pub nodes: Option<u32>,

@@ -4,6 +4,7 @@
 //! Never: leaves a step out. The first thing that is not as it should be ends the run.
 
 mod checks;
+mod credentials;
 mod damage;
 mod faults;
 mod foreign;

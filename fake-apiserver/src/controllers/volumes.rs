@@ -1,4 +1,5 @@
-//! Volumes: makes a persistent volume for every claim that has none, and binds them to each other.
+//! Volumes: makes a persistent volume for every claim that has none, binds them to each other, and
+//! enlarges what a bound claim wants larger.
 //!
 //! Any storage class will do.
 
@@ -9,11 +10,13 @@ use k8s_openapi::api::core::v1::{
     ObjectReference, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimStatus,
     PersistentVolumeSpec, Pod,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::cache::{Again, Cluster, Snapshot, overtaken};
+use crate::quantity;
 
 const BOUND: &str = "pv.kubernetes.io/bind-completed";
 
@@ -33,6 +36,9 @@ async fn pass(cluster: &Cluster, known: &Snapshot) -> Option<Duration> {
         if claim.metadata.deletion_timestamp.is_none() && !is_bound(claim) {
             again.note("binding a claim", bind(cluster, known, claim).await);
         }
+        if let Some(size) = wants_more(claim) {
+            again.note("enlarging a volume", enlarge(cluster, known, claim, size).await);
+        }
     }
     for volume in known.volumes.iter() {
         again.note("reclaiming a volume", reclaim(cluster, known, volume).await);
@@ -42,6 +48,44 @@ async fn pass(cluster: &Cluster, known: &Snapshot) -> Option<Duration> {
 
 fn is_bound(claim: &PersistentVolumeClaim) -> bool {
     claim.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Bound")
+}
+
+/// The size that a bound claim asks for, if it has less.
+fn wants_more(claim: &PersistentVolumeClaim) -> Option<&Quantity> {
+    let asked = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage")?;
+    let has = claim.status.as_ref()?.capacity.as_ref()?.get("storage")?;
+    let size = |quantity: &Quantity| Some(quantity::Quantity::parse(&quantity.0)?.nanos());
+    (is_bound(claim) && size(asked) > size(has)).then_some(asked)
+}
+
+/// Enlarges a claim's volume, and says so in both.
+async fn enlarge(
+    cluster: &Cluster,
+    known: &Snapshot,
+    claim: &PersistentVolumeClaim,
+    size: &Quantity,
+) -> kube::Result<()> {
+    let Some(name) = claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()) else {
+        return Ok(());
+    };
+    if known.volumes.get("", &name).is_none() {
+        return Ok(());
+    }
+    let volumes: Api<PersistentVolume> = Api::all(cluster.client.clone());
+    let larger = Patch::Merge(json!({ "spec": { "capacity": { "storage": size } } }));
+    let Some(volume) = overtaken(volumes.patch(&name, &PatchParams::default(), &larger).await)?
+    else {
+        return Ok(());
+    };
+    cluster.saw(volume);
+    let namespace = claim.namespace().unwrap_or_default();
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client.clone(), &namespace);
+    let larger = Patch::Merge(json!({ "status": { "capacity": { "storage": size } } }));
+    let done = claims.patch_status(&claim.name_any(), &PatchParams::default(), &larger).await;
+    if let Some(claim) = overtaken(done)? {
+        cluster.saw(claim);
+    }
+    Ok(())
 }
 
 /// Makes a claim's volume if need be, and writes both ends of the binding.

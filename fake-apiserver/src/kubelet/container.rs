@@ -139,12 +139,15 @@ impl PodWorker {
         volumes: &Volumes,
     ) -> (ContainerStart, watch::Sender<bool>) {
         let env = environment::resolve(self, spec).await;
+        let again = self.state().containers.iter().any(|c| {
+            let ran = matches!(c.stand, Stand::Ended(_)) || c.stand_is("CrashLoopBackOff");
+            c.name == spec.name && ran
+        });
+        let mounts = if again { volumes.refreshed(self).await.of(spec) } else { volumes.of(spec) };
         sleep(self.core.timings.start).await;
         let (sender, stop) = StopSignal::new();
         let state = self.state();
         let known = state.containers.iter().find(|c| c.name == spec.name);
-        let again = known
-            .is_some_and(|c| matches!(c.stand, Stand::Ended(_)) || c.stand_is("CrashLoopBackOff"));
         let start = ContainerStart {
             pod: self.pod(),
             container: spec.name.clone(),
@@ -152,7 +155,7 @@ impl PodWorker {
             restart_count: known.map_or(0, |c| c.restarts) + i32::from(again),
             node: self.core.spec.name.clone(),
             pod_ip: state.ip.clone().unwrap_or_default(),
-            mounts: volumes.of(spec),
+            mounts,
             env,
             stop,
         };

@@ -101,7 +101,7 @@ pub struct Mount {
 /// What a volume holds.
 #[derive(Clone)]
 pub enum Content {
-    /// Files by relative path: Secret, `ConfigMap`, downward API and projected volumes, read once, when the pod starts.
+    /// Files by relative path: Secret, `ConfigMap`, downward API and projected volumes, read when the container starts.
     Files(Arc<BTreeMap<String, Bytes>>),
     /// A persistent volume claim.
     Claim {

@@ -1,4 +1,5 @@
-//! Volumes: what a pod's containers find mounted, read through the API when the pod starts.
+//! Volumes: what a pod's containers find mounted, read through the API when
+//! the pod starts, and anew when a container is started again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,6 +54,22 @@ impl Volumes {
                 delay = (delay * 2).min(Duration::from_secs(122));
             };
             mounted.insert(volume.name.clone(), content);
+        }
+        Self(mounted)
+    }
+
+    /// Reads Secrets and ConfigMaps anew, as the kubelet does while a pod runs; what has gone, or can not
+    /// be read, stays as it was.
+    pub(super) async fn refreshed(&self, worker: &PodWorker) -> Self {
+        let mut mounted = self.0.clone();
+        for volume in worker.spec.volumes.iter().flatten() {
+            if volume.secret.is_none() && volume.config_map.is_none() && volume.projected.is_none()
+            {
+                continue;
+            }
+            if let Ok(fresh) = content(worker, volume).await {
+                mounted.insert(volume.name.clone(), fresh);
+            }
         }
         Self(mounted)
     }

@@ -241,6 +241,7 @@ pub(crate) fn prepare_update(
         ("", "Namespace") => restore(value, old, &["spec"]),
         ("", "Pod") => pod::tolerate(value),
         ("", "Service") => service::prepare_update(value, old, state),
+        ("", "PersistentVolumeClaim") => claim::check_growth(value, old, call, state)?,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::note_stored_version(value),
         _ => {}
     }

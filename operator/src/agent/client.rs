@@ -1,4 +1,4 @@
-//! The production [`Agent`]: HTTPS with one pinned certificate an object.
+//! The production [`Agent`]: HTTPS with the pinned certificates of an object.
 
 use http::StatusCode;
 
@@ -83,7 +83,9 @@ impl Agent for HttpsAgent {
     async fn status(&self, at: &Endpoint) -> Result<StatusReply, AgentError> {
         let reply = self.get(at, &status_path(at), None).await?;
         expect_ok(at, reply.status)?;
-        StatusReply::decode(&reply.body).map_err(|what| AgentError::bad_reply(&at.host, what))
+        let said = StatusReply::decode(&reply.body)
+            .map_err(|what| AgentError::bad_reply(&at.host, what))?;
+        Ok(StatusReply { identity: Some(reply.identity), ..said })
     }
 
     async fn run(&self, at: &Endpoint, call: &Call) -> Result<VerbReply, AgentError> {

@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 
 use super::pool::{Lane, Pod, Pool, Use};
 use super::{AgentError, Connector, Endpoint, How, PORT, Phase, TaskId};
-use crate::credentials::Credentials;
+use crate::credentials::Identity;
 
 /// The longest body that is read, in bytes. A status with full statistics has some 50 000.
 const BODY_CAP: usize = 8 << 20;
@@ -49,6 +49,8 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) task: Option<String>,
     pub(super) body: Bytes,
+    /// What the agent proved to have.
+    pub(super) identity: Arc<Identity>,
 }
 
 /// Makes exchanges over pooled connections.
@@ -76,6 +78,7 @@ impl Exchanger {
         let pod = self.pool.pod(at);
         let request = request(at, ask)?;
         let (mut lane, response) = self.answer(at, ask.purpose(), &request, &pod, &timer).await?;
+        let identity = Arc::clone(&lane.identity);
         let status = response.status();
         let task = header(&response, REQUEST_ID);
         let read = async { Ok(Limited::new(response.into_body(), BODY_CAP).collect().await) };
@@ -86,7 +89,7 @@ impl Exchanger {
         if matches!(ready.await, Ok(Ok(()))) {
             pod.keep(lane);
         }
-        Ok(Reply { status, task, body })
+        Ok(Reply { status, task, body, identity })
     }
 
     /// Sends `request` on a kept connection, or else on a new one; reads the head of the reply.
@@ -115,8 +118,28 @@ impl Exchanger {
         }
     }
 
+    /// Opens a connection with whichever identity the agent has. One that has another says so in the
+    /// handshake: nothing was sent then.
     async fn dial(
         &self,
+        at: &Endpoint,
+        purpose: Use,
+        pod: &Pod,
+        timer: &Timer<'_>,
+    ) -> Result<Lane, AgentError> {
+        let (likely, other) = pod.identities(&at.credentials);
+        let result = self.dial_as(likely, at, purpose, pod, timer).await;
+        match (other, &result) {
+            (Some(other), Err(AgentError::Unreachable { how: How::Tls, .. })) => {
+                self.dial_as(other, at, purpose, pod, timer).await
+            }
+            _ => result,
+        }
+    }
+
+    async fn dial_as(
+        &self,
+        identity: Arc<Identity>,
         at: &Endpoint,
         purpose: Use,
         pod: &Pod,
@@ -128,10 +151,10 @@ impl Exchanger {
         let connect = (self.connector)(&at.host, PORT);
         let plain = async { connect.await.map_err(failed) };
         let plain = timer.within(Phase::Connect, at.limits.tcp, plain).await?;
-        let connector = TlsConnector::from(at.credentials.client_config());
+        let connector = TlsConnector::from(identity.client_config());
         let secure = async { connector.connect(name, plain).await.map_err(failed) };
         let secure = timer.within(Phase::Handshake, at.limits.tls, secure).await?;
-        pod.open(secure, purpose, &at.credentials)
+        pod.open(secure, purpose, identity)
             .await
             .map_err(|error| AgentError::unreachable(&at.host, How::Connect, error))
     }
@@ -144,7 +167,11 @@ impl Ask<'_> {
 }
 
 impl Lane {
-    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Lost> {
+    async fn send(
+        &mut self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Lost> {
+        request.headers_mut().insert(AUTHORIZATION, authorization(&self.identity));
         self.sender.try_send_request(request).await.map_err(|mut failed| {
             let unsent = failed.take_message().is_some();
             Lost { error: failed.into_error(), unsent }
@@ -214,8 +241,7 @@ fn request(at: &Endpoint, ask: &Ask<'_>) -> Result<Request<Full<Bytes>>, AgentEr
         .method(method)
         .uri(ask.path)
         .header(HOST, format!("{}:{PORT}", at.host))
-        .header(USER_AGENT, OPERATOR)
-        .header(AUTHORIZATION, authorization(&at.credentials));
+        .header(USER_AGENT, OPERATOR);
     if let Some(id) = ask.task {
         request = request.header(REQUEST_ID, id.as_str());
     }
@@ -227,8 +253,8 @@ fn request(at: &Endpoint, ask: &Ask<'_>) -> Result<Request<Full<Bytes>>, AgentEr
         .map_err(|error| AgentError::unreachable(&at.host, How::Connect, error))
 }
 
-fn authorization(credentials: &Arc<Credentials>) -> HeaderValue {
-    let pair = format!("{}:{}", credentials.http_user(), credentials.http_password());
+fn authorization(identity: &Identity) -> HeaderValue {
+    let pair = format!("{}:{}", identity.http_user(), identity.http_password());
     let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)))
         .unwrap_or_else(|_| HeaderValue::from_static("Basic"));
     value.set_sensitive(true);

@@ -1,7 +1,10 @@
 //! What a status reply proves. Total: whatever is not confirmed by this reply is unknown.
 
+use std::sync::Arc;
+
 use super::wire::{CacheGroup, CgroupInfo, DbInfo, StatusReply};
 use super::{Daemon, Db, Instance, PeerState, RepScheme, RepState, RunState};
+use crate::credentials::Identity;
 
 /// The agent says that its reply means nothing.
 const NOT_MEANINGFUL: i64 = 999;
@@ -87,6 +90,8 @@ pub struct Facts {
     pub memory: Option<Memory>,
     /// Lines to tell a human when the reply means nothing, masked.
     pub complaints: Vec<String>,
+    /// What the agent proved to have: it keeps that as long as it runs.
+    pub identity: Option<Arc<Identity>>,
 }
 
 /// Which metadata files the agent found.
@@ -128,6 +133,10 @@ impl Facts {
     /// What `reply` proves of the database `db_name` (the cut name).
     #[must_use]
     pub fn of(reply: &StatusReply, db_name: &str) -> Self {
+        Self { identity: reply.identity.clone(), ..Self::said(reply, db_name) }
+    }
+
+    fn said(reply: &StatusReply, db_name: &str) -> Self {
         if reply.errno == NOT_MEANINGFUL {
             return Self { complaints: reply.stderr.clone(), ..Self::default() };
         }

@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::Endpoint;
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, Identity};
 
 /// How long an idle connection is trusted with an order. Servers close idle connections, and an
 /// order lost to that race may not be repeated; a look may.
@@ -48,6 +48,8 @@ type Host = BTreeMap<String, Arc<Pod>>;
 #[derive(Default)]
 pub(super) struct Pod {
     idle: Mutex<Idle>,
+    /// What its agent proved to have, when it was connected to last.
+    identity: Mutex<Option<Arc<Identity>>>,
     ended: Arc<Notify>,
     reported: Mutex<Option<Instant>>,
 }
@@ -62,7 +64,7 @@ struct Idle {
 pub(super) struct Lane {
     pub(super) sender: SendRequest<Full<Bytes>>,
     purpose: Use,
-    credentials: Arc<Credentials>,
+    pub(super) identity: Arc<Identity>,
     held: Arc<AtomicBool>,
     used: Instant,
     driver: AbortHandle,
@@ -113,12 +115,24 @@ impl Pod {
         self.ended.notify_one();
     }
 
+    /// What its agent is likely to prove to have, and what else it may.
+    pub(super) fn identities(
+        &self,
+        credentials: &Credentials,
+    ) -> (Arc<Identity>, Option<Arc<Identity>>) {
+        let (present, former) = (credentials.present(), credentials.former());
+        match former.filter(|former| locked(&self.identity).as_ref() == Some(former)) {
+            Some(former) => (Arc::clone(former), Some(Arc::clone(present))),
+            None => (Arc::clone(present), former.map(Arc::clone)),
+        }
+    }
+
     /// An idle connection fit for `purpose`.
-    pub(super) fn take(&self, purpose: Use, credentials: &Arc<Credentials>) -> Option<Lane> {
+    pub(super) fn take(&self, purpose: Use, credentials: &Credentials) -> Option<Lane> {
         let mut idle = locked(&self.idle);
         let lane = idle.slot(purpose).take()?;
         let fresh = purpose == Use::Look || lane.used.elapsed() < TRUSTED_WITH_ORDERS;
-        let fit = fresh && !lane.sender.is_closed() && lane.credentials == *credentials;
+        let fit = fresh && !lane.sender.is_closed() && may(credentials, &lane.identity);
         fit.then_some(lane)
     }
 
@@ -138,7 +152,7 @@ impl Pod {
         &self,
         stream: S,
         purpose: Use,
-        credentials: &Arc<Credentials>,
+        identity: Arc<Identity>,
     ) -> hyper::Result<Lane>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
@@ -154,15 +168,21 @@ impl Pod {
                 ended.notify_one();
             }
         });
+        *locked(&self.identity) = Some(Arc::clone(&identity));
         Ok(Lane {
             sender,
             purpose,
-            credentials: Arc::clone(credentials),
+            identity,
             held,
             used: Instant::now(),
             driver: driver.abort_handle(),
         })
     }
+}
+
+/// Agents of the object may have this identity.
+fn may(credentials: &Credentials, identity: &Arc<Identity>) -> bool {
+    credentials.present() == identity || credentials.former() == Some(identity)
 }
 
 impl Idle {

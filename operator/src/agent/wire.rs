@@ -3,16 +3,20 @@
 //! Every text in the types here is masked, because [`Members`] reads no other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::json::Members;
 use super::messages;
 use super::{AgentError, TaskId, Verb};
+use crate::credentials::Identity;
 
 /// What `GET /agent` said. Absent members are `None`: see [`Facts`](super::Facts) for meaning.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatusReply {
+    /// What the agent proved to have on the connection; not part of the reply itself.
+    pub identity: Option<Arc<Identity>>,
     /// 0, or the native TimesTen error met while looking.
     pub errno: i64,
     /// The text for `errno`.
@@ -135,6 +139,7 @@ impl StatusReply {
         let reply = Members::of(&value);
         let pair = |file, offset| Some((reply.int(file)?, reply.int(offset)?));
         Ok(Self {
+            identity: None,
             errno: reply.int("errno").unwrap_or(0),
             errmsg: reply.word("errmsg"),
             stderr: reply

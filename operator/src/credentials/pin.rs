@@ -1,14 +1,15 @@
 //! Trust in exactly one certificate.
 //!
 //! No certificate store and no issuer: the peer must present the object's own certificate, prove to
-//! hold its key, and be addressed by a name it is valid for. Its dates are not looked at: nobody
-//! could renew it, and a wrong clock must not make a healthy database unreachable.
+//! hold its key, and be addressed by a name it is valid for. Its dates are not looked at: an agent
+//! that runs cannot take up another, and a wrong clock must not make a healthy database unreachable.
 
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
@@ -30,6 +31,17 @@ pub(super) fn client_config(
     // Each connection proves both sides anew, and no ticket's age is taken from a clock.
     config.resumption = Resumption::disabled();
     Ok(config)
+}
+
+/// A certificate in PEM is valid for that name.
+pub(super) fn is_valid_for(pem: &[u8], host: &str) -> bool {
+    let (Ok(certificate), Ok(name)) =
+        (CertificateDer::from_pem_slice(pem), ServerName::try_from(host))
+    else {
+        return false;
+    };
+    ParsedCertificate::try_from(&certificate)
+        .is_ok_and(|parsed| verify_server_name(&parsed, &name).is_ok())
 }
 
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::agent::{AgentError, Db, Facts, TaskReport, Urgency, Verb};
+use crate::credentials::Identity;
 use crate::observation::{Agent, Doing, Failure, Heard, Markers, Quiet, Role, Silence, Task};
 use crate::standing::Incarnation;
 
@@ -168,6 +169,12 @@ impl Link {
                 unchanged: now - heard.unchanged,
             }),
         }
+    }
+
+    /// What the agent proved to have, when it was heard.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.heard.as_ref()?.facts.identity.as_deref()
     }
 
     /// An order goes out.

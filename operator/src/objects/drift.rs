@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use k8s_openapi::{Metadata, NamespaceResourceScope, Resource};
 use kube::ResourceExt;
@@ -15,8 +16,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::difference::within;
-use super::{Live, Wanted, edit};
+use super::{Live, Wanted, claims, edit};
 use crate::crd::KIND;
+use crate::credentials::{FORMER_CERTIFICATE, is_entry};
 
 /// A write of an owned object.
 #[derive(Clone, Debug)]
@@ -69,6 +71,13 @@ impl Write {
         matches!(self, Self::Create(target) if target.resource.kind == "Secret")
     }
 
+    /// Of the agents' Secret: whether it has the former certificate as well.
+    #[must_use]
+    pub fn has_former_certificate(&self) -> Option<bool> {
+        let Target { object, resource, .. } = self.target();
+        (resource.kind == "Secret").then(|| !object.data["data"][FORMER_CERTIFICATE].is_null())
+    }
+
     /// The version in which the object was seen to differ; none if it was not there.
     #[must_use]
     pub fn seen_version(&self) -> Option<String> {
@@ -80,8 +89,7 @@ impl Write {
 #[must_use]
 pub fn drift(wanted: &Wanted, live: &Live) -> Vec<Write> {
     [
-        // Credentials in use are never changed (I15): a Secret is made, and then left alone.
-        missing(&wanted.secret, live.secret.as_ref()),
+        secret(&wanted.secret, live.secret.as_ref()),
         differs(&wanted.headless_service, live.headless_service.as_ref()),
         wanted
             .active_service
@@ -93,7 +101,35 @@ pub fn drift(wanted: &Wanted, live: &Live) -> Vec<Write> {
     ]
     .into_iter()
     .flatten()
+    .chain(claims::drift(wanted, live))
     .collect()
+}
+
+/// A write of what is in an object that exists, and of nothing else in it.
+pub(super) fn apply<K>(wanted: &K, shown: Option<String>) -> Option<Write>
+where
+    K: Resource<Scope = NamespaceResourceScope> + Metadata<Ty = ObjectMeta> + Serialize,
+{
+    Some(Write::Apply(target(wanted, shown)?))
+}
+
+/// The entries that are the operator's have to be as they should be; others are left alone.
+fn secret(wanted: &Secret, live: Option<&Arc<Secret>>) -> Option<Write> {
+    let Some(live) = live else { return missing(wanted, None) };
+    if belongs_to_another(&wanted.metadata, &live.metadata) {
+        return None;
+    }
+    let is = live.data.clone().unwrap_or_default();
+    let mut should = is.clone();
+    should.retain(|key, _| !is_entry(key));
+    should.extend(wanted.data.clone().unwrap_or_default());
+    if should == is {
+        return None;
+    }
+    let mut secret = live.as_ref().clone();
+    secret.data = Some(should);
+    secret.metadata.managed_fields = None;
+    Some(Write::Replace(target(&secret, live.resource_version())?))
 }
 
 fn stateful_set(
@@ -177,8 +213,7 @@ where
     if within(&should, &is) {
         return None;
     }
-    let shown = live.metadata().resource_version.clone();
-    Some(Write::Apply(target(wanted, shown)?))
+    apply(wanted, live.metadata().resource_version.clone())
 }
 
 /// Another object's, or that of a namesake that was deleted and whose things are about to go.

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpe
 use kube::ResourceExt;
 use serde_json::json;
 
-use super::difference::{parts, within};
+use super::difference::parts;
 use super::edit::UPGRADED;
 use super::{Live, Wanted, pod};
 use crate::desired::{Desired, ImageUpgrades, Replaced, Topology};
@@ -18,6 +18,13 @@ use crate::labels::{self, REVISION};
 pub enum Unapplied {
     /// These pods were made of an older template. The parts that differ, and what brings them in.
     OldPods(Vec<String>, Vec<String>, String),
+    /// A volume grows to the size that the field asks for.
+    Growing {
+        /// The path of the field in the spec.
+        field: String,
+        /// The name of its claim.
+        claim: String,
+    },
     /// It cannot be changed: the field, what is so, and what can be done.
     Fixed {
         /// The path of the field in the spec.
@@ -30,7 +37,11 @@ pub enum Unapplied {
 }
 
 impl Unapplied {
-    fn fixed(field: impl Into<String>, is: impl Into<String>, cure: impl Into<String>) -> Self {
+    pub(super) fn fixed(
+        field: impl Into<String>,
+        is: impl Into<String>,
+        cure: impl Into<String>,
+    ) -> Self {
         Self::Fixed { field: field.into(), is: is.into(), cure: cure.into() }
     }
 }
@@ -47,6 +58,9 @@ impl std::fmt::Display for Unapplied {
                     pods => format!("{} were", pods.join(" and ")),
                 },
             ),
+            Self::Growing { field, claim } => {
+                write!(f, "spec.{field}: the volume of {claim} is being enlarged")
+            }
             Self::Fixed { field, is, cure } => write!(f, "spec.{field}: {is}; {cure}"),
         }
     }
@@ -75,6 +89,7 @@ pub fn unapplied(
         claims(wanted, live, &mut all);
         all.extend(old_pods(live, &subscribers, false, || CURE_OF_SUBSCRIBERS.into()));
     }
+    super::claims::unapplied(wanted, live, &mut all);
     if scheme.is_some_and(|scheme| scheme != desired.rep_create_statement()) {
         all.push(Unapplied::fixed(
             "ttspec.repCreateStatement, repReturnServiceAttribute, repStoreAttribute, repPort or \
@@ -84,10 +99,11 @@ pub fn unapplied(
             "set it back; the present one is used when the scheme has to be made anew",
         ));
     }
-    all.extend(desired.unsupported().map(|field| {
-        let cure = "take it out; set the attributes in db.ini and bring the wallet as csWallet";
-        Unapplied::fixed(field, "this version does not act on it", cure)
-    }));
+    all.extend(
+        desired.unsupported().map(|given| {
+            Unapplied::fixed(given.field, "this version does not act on it", given.cure)
+        }),
+    );
     all
 }
 
@@ -204,14 +220,11 @@ fn claim_differs(
     if should.selector != is.selector {
         all.push(Unapplied::fixed(field(name, "Selector"), "the volumes are bound already", cure));
     }
-    if !within(&json!(should.resources), &json!(is.resources)) {
-        all.push(Unapplied::fixed(field(name, "Size"), "volumes that exist keep their size", cure));
-    }
     all
 }
 
 /// The field of the spec that says this of a claim.
-fn field(claim: &str, what: &str) -> String {
+pub(super) fn field(claim: &str, what: &str) -> String {
     match claim {
         pod::PERSISTENT => format!("ttspec.storage{what}"),
         pod::LOG => format!("ttspec.logStorage{what}"),

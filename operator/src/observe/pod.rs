@@ -11,7 +11,7 @@ use crate::observation::{Member, Pod, PodFacts, TtContainer};
 use crate::standing::Incarnation;
 
 /// What Kubernetes says of containers that wait for an init container.
-const PENDING: &str = "PodInitializing";
+pub(super) const PENDING: &str = "PodInitializing";
 /// The name of the container that TimesTen runs in.
 const TT: &str = "tt";
 

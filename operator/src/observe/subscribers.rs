@@ -50,7 +50,7 @@ impl Operator {
             let known = standing.get(name).cloned().unwrap_or_default();
             let task = known.task.as_ref().map(|task| task.id.as_str());
             let host = sight.host(name);
-            let member = self.member(memory, name.clone(), pod.as_deref(), &sight.uid, task);
+            let member = self.member(memory, sight, name.clone(), pod.as_deref(), task);
             let noted = memory.pod(name, now);
             noted.intent.note(known.intent.clone(), now);
             noted.task.note(task.map(ToOwned::to_owned), now);

@@ -26,6 +26,8 @@ const OBSERVED: &str = "Observed";
 pub(super) const SPEC_VALID: &str = "SpecValid";
 /// The whole spec is in force.
 pub(super) const SPEC_APPLIED: &str = "SpecApplied";
+/// Reason of that: volumes are being enlarged.
+pub(super) const GROWING: &str = "VolumesGrowing";
 /// The owned objects are as they should be.
 pub(super) const OBJECTS_APPLIED: &str = "ObjectsApplied";
 /// The standby could not be brought back several times in a row.
@@ -82,6 +84,7 @@ fn settled(
     [topology, vec![managed], operator(about), super::warnings::all(about)]
         .into_iter()
         .flatten()
+        .chain(super::credentials::condition(about))
         .map(|say| condition(before, about, say))
         .collect()
 }
@@ -171,6 +174,7 @@ fn unapplied(about: &About<'_>) -> Option<(String, String)> {
     let word = match &about.upgrade {
         _ if !fixed.is_empty() => "CannotBeChanged",
         Some((word, _)) => word,
+        None if later.iter().any(|one| matches!(one, Unapplied::Growing { .. })) => GROWING,
         None => "PodsOutdated",
     };
     let upgrade = about.upgrade.iter().map(|(_, sentence)| sentence.clone());

@@ -9,7 +9,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::ResourceExt;
 
-use super::conditions::SPEC_APPLIED;
+use super::conditions::{GROWING, SPEC_APPLIED};
 use super::subscribers::is_subscriber;
 use crate::agent::{AgentError, Verb};
 use crate::crd::{PodStatus, TimesTenClassic, TimesTenClassicStatus};
@@ -72,6 +72,7 @@ pub fn between(
         notes.retain(|note| !EXPECTED_AT_FIRST.iter().any(|end| note.text.ends_with(end)));
     }
     of_conditions(before, after, &mut notes);
+    notes.extend(super::credentials::notes(before, after));
     let (was, now) = (&before.high_level_state, &after.high_level_state);
     if let (Some(was), Some(now)) = (was, now)
         && was != now
@@ -258,9 +259,10 @@ fn of_conditions(
         let same =
             old.is_some_and(|o| o.status == condition.status && o.reason == condition.reason);
         let told = notes.iter().any(|note| note.text == condition.message);
-        let of_upgrades =
-            condition.type_ == SPEC_APPLIED && UPGRADES.contains(&condition.reason.as_str());
-        if bad && !same && !told && !of_upgrades {
+        // They have events of their own.
+        let goes_on = condition.type_ == SPEC_APPLIED
+            && (condition.reason == GROWING || UPGRADES.contains(&condition.reason.as_str()));
+        if bad && !same && !told && !goes_on {
             notes.push(Note::warning("Error", condition.message.clone()));
         }
     }
@@ -282,9 +284,16 @@ pub fn task_said(pod: &str, text: &str) -> Note {
 #[must_use]
 pub fn written(write: &Write) -> Note {
     let what = write.key();
-    match write {
-        Write::Create { .. } => Note::normal("Create", format!("{what} created")),
-        Write::Apply { .. } | Write::Replace { .. } => {
+    match (write, write.has_former_certificate()) {
+        (Write::Create { .. }, _) => Note::normal("Create", format!("{what} created")),
+        (Write::Replace { .. }, Some(true)) => Note::normal(
+            "Change",
+            format!("{what} changed: it has a new certificate and the former"),
+        ),
+        (Write::Replace { .. }, Some(false)) => {
+            Note::normal("Change", format!("{what} changed: it has one certificate"))
+        }
+        (Write::Apply { .. } | Write::Replace { .. }, _) => {
             Note::normal("Change", format!("{what} changed"))
         }
     }

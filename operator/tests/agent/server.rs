@@ -250,7 +250,8 @@ impl Server {
 
     fn note(&self, head: &http::request::Parts, body: &str, client_certificate: bool) -> Does {
         let mut state = self.0.lock().unwrap();
-        let pair = format!("{}:{}", state.identity.http_user(), state.identity.http_password());
+        let identity = state.identity.present();
+        let pair = format!("{}:{}", identity.http_user(), identity.http_password());
         let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
         state.seen.push(Seen {
             line: format!("{} {}", head.method, head.uri),

@@ -1,5 +1,9 @@
 //! Only the object's own agent is believed, and no secret is shown.
 
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use timesten_operator::agent::{Agent, AgentError, How, Verb};
 
 use super::server::{self, Does, credentials};
@@ -13,6 +17,26 @@ async fn only_the_objects_own_certificate_is_believed() {
     let error = agent.status(&at).await.unwrap_err();
     assert!(matches!(error, AgentError::Unreachable { how: How::Tls, .. }), "{error:?}");
     assert!(server.seen().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_has_the_former_certificate_is_believed_too() {
+    let (server, agent, mut at) = server::start(Does::reply(200, OK));
+    let former = Arc::clone(at.credentials.present());
+    let since = former.not_before();
+    let renewed = at.credentials.renewed("sample", "ns", since, &mut |bytes| bytes.fill(3));
+    at.credentials = Arc::new(renewed.unwrap());
+    for _ in 0..2 {
+        let identity = agent.status(&at).await.unwrap().identity.unwrap();
+        assert_eq!(identity, former);
+    }
+    agent.run(&at, &call(Verb::OpenDb)).await.unwrap();
+    // Another dial for the first look alone: after that it is known which the agent has.
+    assert_eq!(server.dials(), 3);
+    assert_eq!(server.seen().len(), 3);
+    let user = format!("{}:{}", former.http_user(), former.http_password());
+    let basic = format!("Basic {}", STANDARD.encode(user));
+    assert!(server.seen().iter().all(|seen| seen.header("authorization") == basic));
 }
 
 #[tokio::test(start_paused = true)]

@@ -93,14 +93,20 @@ pub enum Step {
     Scale(Scale),
     /// Deletes the Secret that the agents' credentials are in.
     DeleteCredentials(Nothing),
-    /// Creates that Secret again, as it was.
+    /// Puts that Secret back, as it was before it was deleted or first edited.
     RestoreCredentials(Nothing),
+    /// Edits entries of that Secret; `null` takes one out.
+    EditCredentials(BTreeMap<String, Option<String>>),
+    /// Puts a certificate into that Secret that is good for the pods, with its key and HTTP user.
+    ReplaceCertificate(Nothing),
     /// Empties the object's status.
     WipeStatus(Nothing),
     /// Creates the object again, as it was at first.
     Recreate(Nothing),
-    /// Creates a ConfigMap with metadata files.
+    /// Creates a ConfigMap or Secret with metadata files.
     CreateFiles(Files),
+    /// The class of the volumes lets them grow from now on.
+    AllowGrowth(Nothing),
     /// Sets the operator's wall clock.
     SetClock(SetClock),
     /// Makes an agent misbehave.

@@ -84,12 +84,15 @@ pub struct Scale {
     pub to: u32,
 }
 
-/// A ConfigMap with metadata files that comes late.
+/// A ConfigMap or Secret with metadata files that comes late.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Files {
     /// Its name.
     pub name: String,
+    /// It is a Secret. Default: a ConfigMap.
+    #[serde(default)]
+    pub secret: bool,
     /// The files.
     #[serde(default)]
     pub files: std::collections::BTreeMap<String, String>,

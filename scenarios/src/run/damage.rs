@@ -4,8 +4,9 @@ use fake_agent::{PeerState, RepState};
 use fake_apiserver::kubelet::Kill;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Api;
-use kube::api::{DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{EvictParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::checks;
@@ -27,11 +28,14 @@ impl Player<'_> {
             Step::Drain(of) => self.drain(law, of).await,
             Step::Uncordon(_) => self.uncordon().await,
             Step::Scale(scale) => self.scale(scale).await,
-            Step::DeleteCredentials(_) => self.delete_credentials(law).await,
-            Step::RestoreCredentials(_) => self.restore_credentials(law).await,
+            Step::DeleteCredentials(_)
+            | Step::RestoreCredentials(_)
+            | Step::EditCredentials(_)
+            | Step::ReplaceCertificate(_) => self.credentials(law, step).await,
             Step::WipeStatus(_) => self.wipe_status().await,
             Step::Recreate(_) => self.create_object(OBJECT).await,
             Step::CreateFiles(files) => self.create_files(files).await,
+            Step::AllowGrowth(_) => self.allow_growth().await,
             Step::SetClock(set) => self.set_clock(law, set),
             Step::BreakImage(BreakImage { image, on }) => {
                 let broken = match on {
@@ -131,40 +135,6 @@ impl Player<'_> {
         self.done("scale the StatefulSet", scaled).map(drop)
     }
 
-    async fn delete_credentials(&mut self, law: &str) -> Result {
-        self.world.record.say(Who::User, "delete the Secret of the agents");
-        let api: Api<Secret> = Api::default_namespaced(self.world.client());
-        let secrets = self.done("list Secrets", api.list(&ListParams::default()).await)?;
-        // It is named `tt` and the object's UID.
-        let ours = |secret: &Secret| {
-            let name = secret.metadata.name.as_deref().unwrap_or_default();
-            name.strip_prefix("tt").is_some_and(|uid| uid.len() == 36)
-        };
-        let Some(secret) = secrets.items.into_iter().find(ours) else {
-            return Err(self.wrong(law, "there is none", vec![]));
-        };
-        let name = secret.metadata.name.clone().unwrap_or_default();
-        self.credentials = Some(secret);
-        let deleted = api.delete(&name, &DeleteParams::default()).await;
-        self.done("delete the Secret", deleted).map(drop)
-    }
-
-    async fn restore_credentials(&mut self, law: &str) -> Result {
-        self.world.record.say(Who::User, "create the Secret of the agents again");
-        let Some(mut secret) = self.credentials.take() else {
-            return Err(self.wrong(law, "it was not deleted", vec![]));
-        };
-        secret.metadata = kube::api::ObjectMeta {
-            name: secret.metadata.name,
-            labels: secret.metadata.labels,
-            owner_references: secret.metadata.owner_references,
-            ..kube::api::ObjectMeta::default()
-        };
-        let api: Api<Secret> = Api::default_namespaced(self.world.client());
-        let created = api.create(&PostParams::default(), &secret).await;
-        self.done("create the Secret", created).map(drop)
-    }
-
     async fn wipe_status(&self) -> Result {
         self.world.record.say(Who::User, "the status is emptied");
         let api = checks::objects(self.world.client());
@@ -179,17 +149,37 @@ impl Player<'_> {
     }
 
     async fn create_files(&self, files: &Files) -> Result {
-        self.world.record.say(Who::User, format!("create configmap/{}", files.name));
-        let map = ConfigMap {
-            metadata: kube::api::ObjectMeta {
-                name: Some(files.name.clone()),
-                ..kube::api::ObjectMeta::default()
-            },
-            data: Some(files.files.clone()),
-            ..ConfigMap::default()
+        let Files { name, secret, files } = files;
+        let metadata = || kube::api::ObjectMeta {
+            name: Some(name.clone()),
+            ..kube::api::ObjectMeta::default()
         };
-        let api: Api<ConfigMap> = Api::default_namespaced(self.world.client());
-        self.done("create the ConfigMap", api.create(&PostParams::default(), &map).await).map(drop)
+        let client = self.world.client();
+        if *secret {
+            self.world.record.say(Who::User, format!("create secret/{name}"));
+            let secret = Secret {
+                metadata: metadata(),
+                string_data: Some(files.clone()),
+                ..Secret::default()
+            };
+            let api = Api::default_namespaced(client);
+            let created = api.create(&PostParams::default(), &secret).await;
+            return self.done("create the Secret", created).map(drop);
+        }
+        self.world.record.say(Who::User, format!("create configmap/{name}"));
+        let map =
+            ConfigMap { metadata: metadata(), data: Some(files.clone()), ..ConfigMap::default() };
+        let api = Api::default_namespaced(client);
+        let created = api.create(&PostParams::default(), &map).await;
+        self.done("create the ConfigMap", created).map(drop)
+    }
+
+    async fn allow_growth(&self) -> Result {
+        self.world.record.say(Who::User, "the class of the volumes lets them grow");
+        let api: Api<StorageClass> = Api::all(self.world.client());
+        let patch = Patch::Merge(json!({"allowVolumeExpansion": true}));
+        let allowed = api.patch("fast", &PatchParams::default(), &patch).await;
+        self.done("edit the class", allowed).map(drop)
     }
 
     fn set_clock(&self, law: &str, set: &SetClock) -> Result {

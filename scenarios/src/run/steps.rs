@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::{Map, Value, json};
@@ -30,7 +31,7 @@ pub(super) struct Player<'a> {
     /// Outages count.
     marked: bool,
     reference: Vec<String>,
-    /// The Secret of the agents, if it was deleted.
+    /// The Secret of the agents, as it was before it was deleted or edited.
     pub(super) credentials: Option<Secret>,
     /// The object's spec before what the scenario merges over it.
     ttspec: Map<String, Value>,
@@ -83,6 +84,16 @@ impl<'a> Player<'a> {
             let api: Api<Secret> = Api::default_namespaced(self.world.client());
             self.done("create the Secret", api.create(&PostParams::default(), &files).await)?;
             ttspec["dbSecret"] = json!([OBJECT]);
+        }
+        if let Some(grow) = setting.volumes_grow {
+            let class = StorageClass {
+                metadata: ObjectMeta { name: Some("fast".into()), ..ObjectMeta::default() },
+                provisioner: "volumes.example".into(),
+                allow_volume_expansion: Some(grow),
+                ..StorageClass::default()
+            };
+            let api: Api<StorageClass> = Api::all(self.world.client());
+            self.done("create the class", api.create(&PostParams::default(), &class).await)?;
         }
         if let Some(ttspec) = ttspec.as_object() {
             self.ttspec.clone_from(ttspec);

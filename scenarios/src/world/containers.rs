@@ -183,6 +183,8 @@ fn specification(start: &ContainerStart) -> Result<ContainerSpec, String> {
         }
     }
     let credentials = Credentials::from_files(&secret).map_err(|error| error.to_string())?;
+    // An agent that cannot listen ends, and its container with it.
+    fake_agent::server_config(&credentials).map_err(|error| error.to_string())?;
     let host = format!("{name}.{service}.{namespace}.svc.cluster.local");
     let mut spec = ContainerSpec::new(&host, &volume);
     spec.config = config;

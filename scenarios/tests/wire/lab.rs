@@ -268,7 +268,8 @@ impl Lab {
     }
 
     fn secret(&self, what: &str, text: &str) {
-        let own = [CREDENTIALS.http_user(), CREDENTIALS.http_password()];
+        let identity = CREDENTIALS.present();
+        let own = [identity.http_user(), identity.http_password()];
         for secret in SECRETS.iter().chain(&own) {
             assert!(!text.contains(*secret), "{what} shows a secret:\n{text}");
         }
