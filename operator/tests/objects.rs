@@ -47,6 +47,7 @@ fn live(wanted: &Wanted) -> Live {
         stateful_set: Some(Arc::new(wanted.stateful_set.clone())),
         subscribers: wanted.subscribers.clone().map(Arc::new),
         disruption_budget: Some(Arc::new(wanted.disruption_budget.clone())),
+        ..Live::default()
     }
 }
 
