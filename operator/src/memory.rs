@@ -31,8 +31,8 @@ use self::link::Link;
 pub struct Memory {
     /// The object as this process last wrote it: the watch may lag behind.
     pub written: Option<Arc<TimesTenClassic>>,
-    /// The spec as it was last read, and its generation.
-    read: Option<(i64, Result<Arc<Desired>, SpecProblem>)>,
+    /// The spec as it was last read, and the object that it was read of.
+    read: Option<(Arc<TimesTenClassic>, Result<Arc<Desired>, SpecProblem>)>,
     /// The last spec that could be believed, and its generation.
     desired: Option<(i64, Arc<Desired>)>,
     /// What the agents are spoken to with.
@@ -77,19 +77,28 @@ pub struct Pod {
     pub copies: Since<(u32, bool)>,
 }
 
-/// The generation of the spec, the versions of the objects, the image of pods, and what the Secret is
-/// to say.
-pub type Of = (i64, Versions, Option<String>, Arc<Credentials>);
+/// The versions of the objects, the image of pods, and what the Secret is to say.
+pub type Of = (Versions, Option<String>, Arc<Credentials>);
 
 /// The owned objects, compared with the spec.
 #[derive(Debug)]
 pub struct Compared {
-    /// What this holds for.
+    /// The spec that this holds for.
+    pub desired: Arc<Desired>,
+    /// What else it holds for.
     pub of: Of,
     /// The objects as the spec wants them.
     pub wanted: Wanted,
     /// What differed.
     pub drift: Vec<Write>,
+}
+
+/// Two versions of an object ask for the same. Generations do not count labels and annotations.
+fn same_wish(one: &TimesTenClassic, other: &TimesTenClassic) -> bool {
+    let (one, other) = (&one.metadata, &other.metadata);
+    one.generation == other.generation
+        && one.labels == other.labels
+        && one.annotations == other.annotations
 }
 
 impl Memory {
@@ -133,22 +142,19 @@ impl Memory {
         self.pods.retain(|name, _| names.contains(name));
     }
 
-    /// The spec of a generation, read once.
-    pub fn spec(
-        &mut self,
-        generation: i64,
-        read: impl FnOnce() -> Result<Desired, SpecProblem>,
-    ) -> Result<Arc<Desired>, SpecProblem> {
+    /// The spec of an object, which is read when something has changed that it is made of.
+    pub fn spec(&mut self, object: &Arc<TimesTenClassic>) -> Result<Arc<Desired>, SpecProblem> {
         if let Some((known, spec)) = &self.read
-            && *known == generation
+            && same_wish(known, object)
         {
             return spec.clone();
         }
-        let spec = read().map(Arc::new);
+        let spec = Desired::of(object).map(Arc::new);
         if let Ok(desired) = &spec {
+            let generation = object.metadata.generation.unwrap_or_default();
             self.desired = Some((generation, Arc::clone(desired)));
         }
-        self.read = Some((generation, spec.clone()));
+        self.read = Some((Arc::clone(object), spec.clone()));
         spec
     }
 

@@ -48,10 +48,9 @@ impl Operator {
         let memory = self.memory(&key, &uid);
         let object = newest(&memory, cached);
         let namespace = object.namespace().unwrap_or_default();
-        let generation = object.metadata.generation.unwrap_or_default();
         let (read, desired) = {
             let mut memory = lock(&memory);
-            (memory.spec(generation, || Desired::of(&object)), memory.believed())
+            (memory.spec(&object), memory.believed())
         };
         let credentials = match &desired {
             Some((_, desired)) => self.credentials(&memory, desired, has_pods(&object)).await?,
@@ -276,16 +275,19 @@ impl Operator {
         };
         // Building and comparing costs more than all else in a pass: once for each version.
         let credentials = Arc::clone(&asked.credentials);
-        let of = (asked.generation, live.versions(), asked.image.clone(), credentials);
+        let of = (live.versions(), asked.image.clone(), credentials);
         let compared = match memory.compared.take() {
-            Some(compared) if compared.of == of => compared,
+            Some(compared) if Arc::ptr_eq(&compared.desired, desired) && compared.of == of => {
+                compared
+            }
             _ => {
                 let parts = Parts {
                     secret: asked.credentials.to_secret_data(),
                     image: asked.image.clone(),
                 };
                 let wanted = objects::wanted(desired, &parts);
-                Compared { of, drift: objects::drift(&wanted, &live), wanted }
+                let (desired, drift) = (Arc::clone(desired), objects::drift(&wanted, &live));
+                Compared { desired, of, drift, wanted }
             }
         };
         let wanted = &compared.wanted;
@@ -305,8 +307,7 @@ impl Operator {
 
 /// What the owned objects are compared with.
 struct Asked<'a> {
-    generation: i64,
-    desired: &'a Desired,
+    desired: &'a Arc<Desired>,
     /// What the Secret is to say.
     credentials: Arc<Credentials>,
     /// The statement that the replication scheme was created with.
@@ -321,10 +322,10 @@ impl<'a> Asked<'a> {
         desired: Option<&'a (i64, Arc<Desired>)>,
         credentials: Option<Arc<Credentials>>,
     ) -> Option<Self> {
-        let (generation, desired) = desired?;
+        let (_, desired) = desired?;
         let scheme = object.status.as_ref().and_then(|s| s.rep_create_statement.as_deref());
         let image = object.status.as_ref().and_then(report::image);
-        Some(Self { generation: *generation, desired, credentials: credentials?, scheme, image })
+        Some(Self { desired, credentials: credentials?, scheme, image })
     }
 }
 
