@@ -5,24 +5,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod cleanup;
+mod shown;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use timesten_operator::agent::{
-    Daemon, Db, Facts, Files, Instance, PeerState, RepScheme, RepState, RunState,
-};
 use timesten_operator::crd::TimesTenClassic;
 use timesten_operator::decide::{Order, Plan, decide};
 use timesten_operator::desired::{Desired, FencingPolicy};
-use timesten_operator::observation::{
-    Agent, Heard, Markers, Member, Observation, Owned, Pod, PodFacts, Quiet, Role, Silence, Task,
-    TtContainer,
-};
+use timesten_operator::observation::{Member, Observation, Owned, Quiet, Role};
 use timesten_operator::pair::{Both, Ordinal};
 use timesten_operator::standing::{
-    Incarnation, Intent, Irreversible, Occasion, Rebuild, Stage, Standing, State, Switchover,
+    Intent, Irreversible, Occasion, Rebuild, Stage, Standing, State, Switchover,
 };
+
+use self::shown::{Shown, incarnation, is_active, is_source, member, shown};
 
 const OBJECT: &str = "
 apiVersion: timesten.oracle.com/v5
@@ -33,169 +30,6 @@ spec: {ttspec: {image: 'registry.example/timesten:22.1.1.36.0', storageClassName
 
 const SOON: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(3600);
-
-/// The abstract facts of one member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shown {
-    NoPod,
-    Dying,
-    Ended,
-    Restarted,
-    Silent,
-    Refuses,
-    DaemonDown,
-    NoDatabase,
-    Unloaded,
-    Loading,
-    Closed,
-    /// New: cachegroups.sql is there and has not been run.
-    Uncached,
-    /// Without a scheme, with a cache group, and its cache agent has stopped.
-    Cached,
-    Says(RepState, RunState, PeerState),
-}
-
-/// Everything a member can show, in abstract.
-fn shown() -> Vec<Shown> {
-    let mut all = vec![
-        Shown::NoPod,
-        Shown::Dying,
-        Shown::Ended,
-        Shown::Restarted,
-        Shown::Silent,
-        Shown::Refuses,
-        Shown::DaemonDown,
-        Shown::NoDatabase,
-        Shown::Unloaded,
-        Shown::Loading,
-        Shown::Closed,
-        Shown::Uncached,
-        Shown::Cached,
-    ];
-    for state in [
-        RepState::Active,
-        RepState::Standby,
-        RepState::Idle,
-        RepState::Recovering,
-        RepState::Failed,
-        RepState::Unknown,
-    ] {
-        for agent in [RunState::Running, RunState::NotRunning] {
-            for peer in [PeerState::Start, PeerState::Failed] {
-                all.push(Shown::Says(state, agent, peer));
-            }
-        }
-    }
-    all
-}
-
-fn incarnation(name: &str, restarts: i32) -> Incarnation {
-    Incarnation { uid: format!("uid-of-{name}"), restarts }
-}
-
-fn facts(db: Db) -> Facts {
-    Facts {
-        meaningful: true,
-        instance: Instance::Exists,
-        daemon: Daemon::Up,
-        db,
-        ..Facts::default()
-    }
-}
-
-fn pod(name: &str, shown: Shown, role: Option<Role>) -> PodFacts {
-    let tt = match shown {
-        Shown::Ended => TtContainer::Ended { reason: "Error".into() },
-        _ => TtContainer::Running,
-    };
-    PodFacts {
-        incarnation: incarnation(name, i32::from(shown == Shown::Restarted)),
-        terminating: shown == Shown::Dying,
-        tt,
-        node_ready: Some(true),
-        cordoned: false,
-        role,
-        ready: false,
-        image: None,
-        phase: "Running".into(),
-        ip: None,
-    }
-}
-
-fn member(name: &str, shown: Shown, role: Option<Role>, since: Duration) -> Member {
-    let heard = |facts| Agent::Heard(Heard { facts, asked: SOON, unchanged: since });
-    let silent = |how| Agent::Silent { since, how };
-    let agent = match shown {
-        Shown::NoPod | Shown::Ended | Shown::Restarted => {
-            Agent::NotYet { waited: since, how: None }
-        }
-        Shown::Dying => {
-            let good = Shown::Says(RepState::Active, RunState::Running, PeerState::Start);
-            member(name, good, role, since).agent
-        }
-        Shown::Silent => silent(Silence::Mute("no answer".into())),
-        Shown::Refuses => silent(Silence::Refused("HTTP 401".into())),
-        Shown::DaemonDown => {
-            heard(Facts { daemon: Daemon::Down, db: Db::Unknown, ..facts(Db::Unknown) })
-        }
-        Shown::NoDatabase => heard(facts(Db::None)),
-        Shown::Unloaded => heard(facts(Db::Unloaded)),
-        Shown::Loading => heard(facts(Db::Loading)),
-        Shown::Closed => heard(Facts {
-            rep_scheme: RepScheme::Exists,
-            rep_state: RepState::Active,
-            rep_agent: RunState::Running,
-            peer_state: PeerState::Start,
-            open: Some(false),
-            ..facts(Db::Loaded)
-        }),
-        Shown::Uncached | Shown::Cached => {
-            let files = Files { cache_groups: Some(true), ..Files::default() };
-            let n_cache_groups = Some(u64::from(shown == Shown::Cached));
-            let (rep_scheme, rep_state) = (RepScheme::None, RepState::Idle);
-            let (rep_agent, cache_agent) = (RunState::NotRunning, RunState::NotRunning);
-            let (open, loaded) = (Some(true), facts(Db::Loaded));
-            heard(Facts {
-                files,
-                n_cache_groups,
-                rep_scheme,
-                rep_state,
-                rep_agent,
-                cache_agent,
-                open,
-                ..loaded
-            })
-        }
-        Shown::Says(rep_state, rep_agent, peer_state) => heard(Facts {
-            rep_scheme: RepScheme::Exists,
-            rep_state,
-            rep_agent,
-            peer_state,
-            open: Some(true),
-            ..facts(Db::Loaded)
-        }),
-    };
-    Member {
-        name: name.into(),
-        pod: if shown == Shown::NoPod { Pod::Absent } else { Pod::Present(pod(name, shown, role)) },
-        agent,
-        doing: None,
-        failures: Vec::new(),
-        markers: Markers { active: Some(false), ready: Some(false) },
-        quiet: Quiet::No,
-        task: Task::NotAsked,
-    }
-}
-
-/// The member's database may take writes, as far as it says.
-fn is_active(shown: Shown) -> bool {
-    matches!(shown, Shown::Dying | Shown::Closed | Shown::Says(RepState::Active, ..))
-}
-
-/// The member can be copied: it is ACTIVE, and its replication agent runs.
-fn is_source(shown: Shown) -> bool {
-    matches!(shown, Shown::Closed | Shown::Says(RepState::Active, RunState::Running, _))
-}
 
 /// One combination.
 #[derive(Clone, Copy, Debug)]
@@ -369,8 +203,14 @@ fn standings(state: State) -> Vec<(Rebuild, (Option<Stage>, Quiet))> {
 fn check(state: State) -> (u64, u64) {
     let (templates, shown) = (templates(), shown());
     let mut intents = vec![None];
-    // Nobody intends to clean up what lives.
-    for act in Irreversible::ALL.into_iter().filter(|act| *act != Irreversible::CleanUp) {
+    let founding = matches!(state, State::Initializing | State::ConfiguringActive);
+    // Nobody intends to clean up what lives, nor to create cache groups where there is a scheme.
+    let intended = |act: &Irreversible| match act {
+        Irreversible::CleanUp => false,
+        Irreversible::CreateCacheGroups => founding,
+        _ => true,
+    };
+    for act in Irreversible::ALL.into_iter().filter(intended) {
         intents.extend(Ordinal::ALL.map(|member| Some((act, member))));
     }
     let (mut count, mut irreversible) = (0, 0);
