@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod cleanup;
+mod failover;
 mod found;
 pub mod health;
 pub mod human;

@@ -2,9 +2,10 @@
 //! cache groups in memory is told to clean up, on record; and at the bound the object is let go, with
 //! all that is left on record.
 
-use timesten_operator::agent::Verb;
+use timesten_operator::agent::{Db, Verb};
 use timesten_operator::decide::cleanup::LIMIT;
 use timesten_operator::decide::{Finalizer, Plan};
+use timesten_operator::observation::{Agent, Heard};
 use timesten_operator::standing::cache::{Cache, Cleanup};
 
 use super::*;
