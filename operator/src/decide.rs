@@ -119,7 +119,8 @@ fn manage(seen: &Observation, desired: &Desired) -> Plan {
     let labels = routing::labels(&seen, &standing, &health);
     let ready = Both::each(|member| routing::ready(&seen, &standing, &health, member));
     mark(&seen, &standing, ready, &mut orders);
-    let replace = upgrade::replaced(&standing, &seen, &health, desired);
+    let replace = upgrade::replaced(&standing, &seen, &health, desired)
+        .filter(|member| !orders.give[*member].as_ref().is_some_and(Order::irreversible));
     watch_failover(&mut standing, &seen, &step);
     Plan {
         interval: interval(&standing, &health, desired),
