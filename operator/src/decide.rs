@@ -127,7 +127,8 @@ fn manage(seen: &Observation, desired: &Desired) -> Plan {
     let ready = Both::each(|member| routing::ready(&seen, &standing, &health, member));
     mark(&seen, &standing, ready, &mut orders);
     cache::agents(&seen, &standing, &mut orders);
-    let replace = upgrade::replaced(&standing, &seen, &health, desired);
+    let replace = upgrade::replaced(&standing, &seen, &health, desired)
+        .filter(|member| !orders.give[*member].as_ref().is_some_and(Order::irreversible));
     watch_failover(&mut standing, &seen, &step);
     Plan {
         interval: interval(&standing, &health, desired),

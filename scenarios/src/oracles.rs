@@ -86,6 +86,17 @@ pub enum Sight {
         /// Its object is being deleted.
         deleting: bool,
     },
+    /// An agent runs on a host, with the credentials that its object has then; or has ended.
+    Agent(String, bool),
+    /// An object's credentials, as they were written: made anew, or changed.
+    Credentials {
+        /// The object.
+        of: String,
+        /// The names and passwords. They are compared, and never shown.
+        secret: String,
+        /// The Secret was created.
+        created: bool,
+    },
     /// The operator said something.
     Event {
         /// About which object.
@@ -121,6 +132,10 @@ pub struct Oracles {
     interfered: Duration,
     /// What objects that are gone have left was wanted to be left.
     unwanted: bool,
+    /// The credentials of each object.
+    credentials: BTreeMap<String, String>,
+    /// Those that each running agent was started with.
+    agents: BTreeMap<String, String>,
     /// The pair is in state Normal.
     normal: bool,
     /// Something was touched, and whether it was subscribers alone.
@@ -190,6 +205,17 @@ impl Oracles {
             }
             Sight::Gone { object, cleanup } => self.gone(at, &object, cleanup),
             Sight::Uncached { pod, verb, deleting } => self.uncached(at, &pod, &verb, deleting),
+            Sight::Agent(host, true) => {
+                let object = host.split('.').nth(1).unwrap_or_default();
+                let secret = self.credentials.get(object).cloned().unwrap_or_default();
+                self.agents.insert(host, secret);
+            }
+            Sight::Agent(host, false) => {
+                self.agents.remove(&host);
+            }
+            Sight::Credentials { of, secret, created } => {
+                self.credentials(at, of, secret, created);
+            }
             Sight::Event { of, reason, note } => self.event(at, of, reason, note),
         }
         self.one_active(at);
@@ -265,6 +291,34 @@ impl Oracles {
         if times.len() > most {
             let details = vec![format!("{pod}: {} times within {within:?}", times.len())];
             self.broken(at, "bounded-rebuilds", "a database is destroyed over and over", details);
+        }
+    }
+
+    /// Credentials are not made anew while agents run that know others (I15). What a user edits is
+    /// the user's affair.
+    fn credentials(&mut self, at: Duration, of: String, secret: String, created: bool) {
+        let uses = |host: &str| host.split('.').nth(1) == Some(of.as_str());
+        let others = self.agents.iter().filter(|(host, known)| uses(host) && **known != secret);
+        let others: Vec<String> = others.map(|(host, _)| host.clone()).collect();
+        if created && !others.is_empty() {
+            let message = "credentials are made anew while agents run that know others";
+            self.broken(at, "credentials-kept", message, others);
+        }
+        self.credentials.insert(of, secret);
+    }
+
+    /// At the end, in state Normal: the marks in a pod are those of its role (I10).
+    pub fn marked(&mut self, at: Duration, host: &str, active: bool, markers: &BTreeSet<String>) {
+        let has = |path: &str| markers.contains(path);
+        if has("/tmp/active") != active || !has("/tmp/readiness") {
+            let role = if active { "active" } else { "standby" };
+            let details = vec![format!("{host}, the {role}, has {markers:?}")];
+            self.broken(
+                at,
+                "marks-match-roles",
+                "a pod does not have the marks of its role",
+                details,
+            );
         }
     }
 

@@ -149,7 +149,10 @@ fn initializing(scene: &Scene<'_>) -> Step {
 
 fn normal(scene: &Scene<'_>) -> Step {
     let (a, s) = (|| scene.a().name.clone(), || scene.s().name.clone());
-    if let Some(why) = switchover::stranded(scene) {
+    // With a standby that is down nobody could take over, and the pair would come back at once.
+    if !scene.standby.is_down()
+        && let Some(why) = switchover::stranded(scene)
+    {
         return scene.step(State::ActiveDown, scene.active_failed(&why));
     }
     let left_closed = scene.seen.standing.switchover.is_none();

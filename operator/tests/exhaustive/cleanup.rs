@@ -86,6 +86,7 @@ fn every_object_is_let_go() {
                             rebuild: Rebuild::Repair,
                             stage: None,
                             quiet: Quiet::No,
+                            upgrade: None,
                             policy: FencingPolicy::Confirmed,
                             intent,
                             since,

@@ -217,3 +217,47 @@ fn lost_commits_are_judged_by_what_was_promised() {
     let safe = [ack(1, Service::Twosafe)];
     assert!(judge(&safe, &safe, 1).is_some());
 }
+
+#[test]
+fn credentials_made_anew_under_running_agents_are_noticed() {
+    let host = || "a-0.a.ns.svc.cluster.local".to_owned();
+    let secret = |of: &str, secret: &str, created| Sight::Credentials {
+        of: of.into(),
+        secret: secret.into(),
+        created,
+    };
+    let story = |sights: Vec<Sight>| {
+        let begin = vec![secret("a", "one", true), Sight::Agent(host(), true)];
+        law([begin, sights].concat())
+    };
+    assert_eq!(story(vec![secret("a", "one", true)]), None, "the same again");
+    assert_eq!(story(vec![secret("b", "two", true)]), None, "of another object");
+    assert_eq!(story(vec![secret("a", "two", false)]), None, "an edit");
+    let ended = vec![Sight::Agent(host(), false), secret("a", "two", true)];
+    assert_eq!(story(ended), None, "nobody knows the old ones");
+    let anew = story(vec![secret("a", "two", true)]);
+    assert_eq!(anew.as_deref(), Some("credentials-kept"));
+    let stayed = vec![secret("a", "two", false), secret("a", "two", true)];
+    assert_eq!(story(stayed).as_deref(), Some("credentials-kept"), "the edit changed no agent");
+}
+
+#[test]
+fn marks_of_another_role_are_noticed() {
+    let judge = |active, markers: &[&str]| {
+        let mut oracles = Oracles::default();
+        let markers = markers.iter().map(|path| (*path).to_owned()).collect();
+        oracles.marked(NOW, "a", active, &markers);
+        oracles.violation.map(|violation| violation.law)
+    };
+    let both = ["/tmp/active", "/tmp/readiness"];
+    assert_eq!(judge(true, &both), None);
+    assert_eq!(judge(false, &both[1..]), None);
+    for (active, markers) in [(true, &both[1..]), (true, &both[..1]), (false, &both), (false, &[])]
+    {
+        assert_eq!(
+            judge(active, markers).as_deref(),
+            Some("marks-match-roles"),
+            "{active} {markers:?}"
+        );
+    }
+}

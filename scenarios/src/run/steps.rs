@@ -392,6 +392,7 @@ impl<'a> Player<'a> {
     pub(super) async fn quiet_hour(&self, settle: Duration, hour: Duration) {
         self.world.start_writing(None);
         tokio::time::sleep(settle).await;
+        self.marks();
         let quiet = match self.subscribers_follow() {
             Ok(()) => self.quiet("quiet-hour", hour).await,
             Err(violation) => Err(violation),

@@ -205,14 +205,32 @@ impl Record {
                 }
             }
             "pods" => self.add(at, Who::Kubernetes, pod(change)),
-            "secrets" | "services" | "statefulsets" | "poddisruptionbudgets"
-                if change.kind != ChangeKind::Modified =>
-            {
+            "secrets" | "services" | "statefulsets" | "poddisruptionbudgets" => {
+                if change.resource == "secrets" && change.kind != ChangeKind::Deleted {
+                    self.credentials(at, change);
+                }
+                if change.kind == ChangeKind::Modified {
+                    return;
+                }
                 let what = if change.kind == ChangeKind::Added { "created" } else { "deleted" };
                 let name = volatile(&change.name);
                 self.add(at, Who::Kubernetes, format!("{} {name} {what}", change.resource));
             }
             _ => {}
+        }
+    }
+
+    /// What an object and its agents prove themselves with, if that is what the Secret holds.
+    fn credentials(&mut self, at: Duration, change: &Change) {
+        let text = |pointer: &str| change.object.pointer(pointer).and_then(Value::as_str);
+        let parts = ["httpUser", "httpPassword", "agentPassword"];
+        let secret: Option<Vec<&str>> =
+            parts.iter().map(|part| text(&format!("/data/{part}"))).collect();
+        let owner = text("/metadata/ownerReferences/0/name");
+        if let Some((secret, of)) = secret.zip(owner) {
+            let (of, secret) = (of.to_owned(), secret.join(" "));
+            let created = change.kind == ChangeKind::Added;
+            self.oracles.see(at, Sight::Credentials { of, secret, created });
         }
     }
 
@@ -290,11 +308,15 @@ impl Record {
         let host = short_host(&event.host).to_owned();
         let mut tell = |text: String| self.add(at, Who::TimesTen, format!("{host} {text}"));
         match &event.what {
-            Happening::Started => tell("container starts".into()),
+            Happening::Started => {
+                tell("container starts".into());
+                self.oracles.see(at, Sight::Agent(event.host.clone(), true));
+            }
             Happening::Listening => tell("agent listens".into()),
             Happening::Ended { code } => {
                 tell(format!("container ends with {code}"));
                 self.oracles.see(at, Sight::Writable(event.host.clone(), false));
+                self.oracles.see(at, Sight::Agent(event.host.clone(), false));
             }
             Happening::Received { verb, .. } => {
                 self.hash.add(&(at, &event.host, verb));
