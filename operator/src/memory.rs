@@ -26,13 +26,16 @@ use crate::writes::Writes;
 use self::keyring::Keyring;
 use self::link::Link;
 
+/// A spec that was read.
+pub type Spec = Result<Arc<Desired>, SpecProblem>;
+
 /// What is remembered of one object.
 #[derive(Debug)]
 pub struct Memory {
     /// The object as this process last wrote it: the watch may lag behind.
     pub written: Option<Arc<TimesTenClassic>>,
-    /// The spec as it was last read, and the object that it was read of.
-    read: Option<(Arc<TimesTenClassic>, Result<Arc<Desired>, SpecProblem>)>,
+    /// The object that the spec was last read of, and what was read.
+    read: Option<(Arc<TimesTenClassic>, Spec)>,
     /// The last spec that could be believed, and its generation.
     desired: Option<(i64, Arc<Desired>)>,
     /// What the agents are spoken to with.
@@ -143,7 +146,7 @@ impl Memory {
     }
 
     /// The spec of an object, which is read when something has changed that it is made of.
-    pub fn spec(&mut self, object: &Arc<TimesTenClassic>) -> Result<Arc<Desired>, SpecProblem> {
+    pub fn spec(&mut self, object: &Arc<TimesTenClassic>) -> Spec {
         if let Some((known, spec)) = &self.read
             && same_wish(known, object)
         {

@@ -92,8 +92,11 @@ pub enum Sight {
     Credentials {
         /// The object.
         of: String,
-        /// The names and passwords. They are compared, and never shown.
-        secret: String,
+        /// Its UID: one that is made again under the same name has credentials of its own.
+        uid: String,
+        /// The names and passwords that agents take up when they start, and, as long as there are any, those
+        /// that they took up before. They are compared, and never shown.
+        secrets: Vec<String>,
         /// The Secret was created.
         created: bool,
     },
@@ -132,10 +135,10 @@ pub struct Oracles {
     interfered: Duration,
     /// What objects that are gone have left was wanted to be left.
     unwanted: bool,
-    /// The credentials of each object.
-    credentials: BTreeMap<String, String>,
+    /// The UID of each object, and the credentials that its agents take up when they start.
+    credentials: BTreeMap<String, (String, String)>,
     /// Those that each running agent was started with.
-    agents: BTreeMap<String, String>,
+    agents: BTreeMap<String, (String, String)>,
     /// The pair is in state Normal.
     normal: bool,
     /// Something was touched, and whether it was subscribers alone.
@@ -207,14 +210,14 @@ impl Oracles {
             Sight::Uncached { pod, verb, deleting } => self.uncached(at, &pod, &verb, deleting),
             Sight::Agent(host, true) => {
                 let object = host.split('.').nth(1).unwrap_or_default();
-                let secret = self.credentials.get(object).cloned().unwrap_or_default();
-                self.agents.insert(host, secret);
+                let known = self.credentials.get(object).cloned().unwrap_or_default();
+                self.agents.insert(host, known);
             }
             Sight::Agent(host, false) => {
                 self.agents.remove(&host);
             }
-            Sight::Credentials { of, secret, created } => {
-                self.credentials(at, of, secret, created);
+            Sight::Credentials { of, uid, secrets, created } => {
+                self.credentials(at, of, uid, &secrets, created);
             }
             Sight::Event { of, reason, note } => self.event(at, of, reason, note),
         }
@@ -296,15 +299,22 @@ impl Oracles {
 
     /// Credentials are not made anew while agents run that know others (I15). What a user edits is
     /// the user's affair.
-    fn credentials(&mut self, at: Duration, of: String, secret: String, created: bool) {
-        let uses = |host: &str| host.split('.').nth(1) == Some(of.as_str());
-        let others = self.agents.iter().filter(|(host, known)| uses(host) && **known != secret);
+    fn credentials(
+        &mut self,
+        at: Duration,
+        of: String,
+        uid: String,
+        secrets: &[String],
+        created: bool,
+    ) {
+        let other = |(object, known): &(String, String)| *object == uid && !secrets.contains(known);
+        let others = self.agents.iter().filter(|(_, known)| other(known));
         let others: Vec<String> = others.map(|(host, _)| host.clone()).collect();
         if created && !others.is_empty() {
             let message = "credentials are made anew while agents run that know others";
             self.broken(at, "credentials-kept", message, others);
         }
-        self.credentials.insert(of, secret);
+        self.credentials.insert(of, (uid, secrets.first().cloned().unwrap_or_default()));
     }
 
     /// At the end, in state Normal: the marks in a pod are those of its role (I10).

@@ -207,6 +207,7 @@ pub(super) fn replace(
     if !causes.is_empty() {
         return Err(Refusal::invalid(resource.named_kind(), call.name(), &causes));
     }
+    strategy::admit_update(&value, &old, call, state)?;
     if writer == Writer::Update {
         apply::track_update(Some(&old), &mut value, call);
     }

@@ -221,17 +221,21 @@ fn lost_commits_are_judged_by_what_was_promised() {
 #[test]
 fn credentials_made_anew_under_running_agents_are_noticed() {
     let host = || "a-0.a.ns.svc.cluster.local".to_owned();
-    let secret = |of: &str, secret: &str, created| Sight::Credentials {
-        of: of.into(),
-        secret: secret.into(),
+    let made = |uid: &str, secrets: &[&str], created| Sight::Credentials {
+        of: uid.trim_end_matches('\'').into(),
+        uid: uid.into(),
+        secrets: secrets.iter().map(|secret| (*secret).to_owned()).collect(),
         created,
     };
+    let secret = |uid: &str, secret: &str, created| made(uid, &[secret], created);
     let story = |sights: Vec<Sight>| {
         let begin = vec![secret("a", "one", true), Sight::Agent(host(), true)];
         law([begin, sights].concat())
     };
     assert_eq!(story(vec![secret("a", "one", true)]), None, "the same again");
     assert_eq!(story(vec![secret("b", "two", true)]), None, "of another object");
+    assert_eq!(story(vec![secret("a'", "two", true)]), None, "of another object of that name");
+    assert_eq!(story(vec![made("a", &["two", "one"], true)]), None, "these are still used");
     assert_eq!(story(vec![secret("a", "two", false)]), None, "an edit");
     let ended = vec![Sight::Agent(host(), false), secret("a", "two", true)];
     assert_eq!(story(ended), None, "nobody knows the old ones");

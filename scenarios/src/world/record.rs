@@ -223,14 +223,17 @@ impl Record {
     /// What an object and its agents prove themselves with, if that is what the Secret holds.
     fn credentials(&mut self, at: Duration, change: &Change) {
         let text = |pointer: &str| change.object.pointer(pointer).and_then(Value::as_str);
-        let parts = ["httpUser", "httpPassword", "agentPassword"];
-        let secret: Option<Vec<&str>> =
-            parts.iter().map(|part| text(&format!("/data/{part}"))).collect();
-        let owner = text("/metadata/ownerReferences/0/name");
-        if let Some((secret, of)) = secret.zip(owner) {
-            let (of, secret) = (of.to_owned(), secret.join(" "));
+        let set = |prefix: &str| -> Option<String> {
+            let data = |key: &str| text(&format!("/data/{prefix}{key}"));
+            let agent = text("/data/agentPassword")?;
+            Some([data("httpUser")?, data("httpPassword")?, agent].join(" "))
+        };
+        let secrets: Vec<String> = ["", "former."].into_iter().filter_map(set).collect();
+        let owner =
+            |key: &str| text(&format!("/metadata/ownerReferences/0/{key}")).map(str::to_owned);
+        if let (Some(of), Some(uid), false) = (owner("name"), owner("uid"), secrets.is_empty()) {
             let created = change.kind == ChangeKind::Added;
-            self.oracles.see(at, Sight::Credentials { of, secret, created });
+            self.oracles.see(at, Sight::Credentials { of, uid, secrets, created });
         }
     }
 
