@@ -3,6 +3,7 @@
 #
 #   ci/check.sh              everything
 #   ci/check.sh fmt clippy   only these sections
+#   ci/check.sh fuzz         what takes longer, and is not among everything
 #
 # The commands share one target folder and the same set of features (always --workspace), so that
 # dependencies are compiled twice and no more: checked for clippy and the doc build, built for the
@@ -77,12 +78,27 @@ elsewhere() {
         scenarios/tests/elsewhere/failover.yaml
 }
 
+# Patches and server-side apply under any input, a minute each: FUZZ_SECONDS says otherwise. It takes
+# the nightly toolchain and cargo-fuzz, which the checks above do without.
+fuzz() {
+    local target
+    if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
+        echo 'no fuzzer: rustup toolchain install nightly && cargo install --locked cargo-fuzz' >&2
+        return 1
+    fi
+    cd fake-apiserver
+    for target in apply patch; do
+        cargo +nightly fuzz run "$target" -- -max_total_time="${FUZZ_SECONDS:-60}"
+    done
+}
+
 all=(sources fmt clippy doc build tests crd catalog up conform elsewhere)
+longer=(fuzz)
 chosen=("$@")
 [ $# -gt 0 ] || chosen=("${all[@]}")
 for section in "${chosen[@]}"; do
-    if [[ " ${all[*]} " != *" $section "* ]]; then
-        echo "ci/check.sh: there is no section '$section'; there are: ${all[*]}" >&2
+    if [[ " ${all[*]} ${longer[*]} " != *" $section "* ]]; then
+        echo "ci/check.sh: there is no section '$section'; there are: ${all[*]} ${longer[*]}" >&2
         exit 2
     fi
 done

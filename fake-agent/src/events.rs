@@ -29,6 +29,8 @@ pub enum Fact {
     Open,
     /// Replication agent: `running`, `stopped`.
     RepAgent,
+    /// Cache agent: `running`, `stopped`.
+    CacheAgent,
     /// `ACTIVE`, `STANDBY`, `IDLE`, `FAILED`, `RECOVERING`, or `-` without a loaded database.
     RepState,
     /// The stored state of the peer: `start`, `pause`, `stop`, `failed`, `-`.

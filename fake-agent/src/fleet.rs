@@ -60,6 +60,23 @@ impl Fleet {
         self.shared.with(|world| world.scripts.clear());
     }
 
+    /// The Oracle database behind cache groups can be reached by nobody, or by all again.
+    pub fn set_oracle(&self, up: bool) {
+        self.shared.with(|world| world.oracle.down = !up);
+    }
+
+    /// The hosts whose cache groups have left objects in the Oracle database.
+    #[must_use]
+    pub fn left_in_oracle(&self) -> Vec<String> {
+        self.shared.with(|world| world.oracle.made.iter().cloned().collect())
+    }
+
+    /// Stops the cache agent. False if the database is not loaded.
+    #[must_use = "false means there was nothing to stop"]
+    pub fn stop_cache_agent(&self, host: &str) -> bool {
+        self.fault(host, "stop-cache-agent", |world| world.set_cache_agent(host, false).is_ok())
+    }
+
     /// Everything that happens from now on.
     #[must_use]
     pub fn subscribe(&self) -> Events {

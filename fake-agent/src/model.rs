@@ -7,6 +7,7 @@ pub(crate) mod copies;
 pub(crate) mod database;
 pub(crate) mod history;
 pub(crate) mod instance;
+pub(crate) mod oracle;
 pub(crate) mod replication;
 pub(crate) mod roles;
 pub(crate) mod scheme;

@@ -14,6 +14,7 @@ use crate::events::{Event, Fact, Happening};
 use crate::links::LinkTable;
 use crate::model::container::{Contact, Container, Digest, Loaded, Memory};
 use crate::model::database::{Database, Volume};
+use crate::model::oracle::Oracle;
 use crate::options::FleetOptions;
 use crate::protocol::verbs::Order;
 use crate::script::Rules;
@@ -51,6 +52,7 @@ pub(crate) struct World {
     pub volumes: BTreeMap<String, Volume>,
     pub containers: BTreeMap<String, Container>,
     pub links: LinkTable,
+    pub oracle: Oracle,
     pub scripts: BTreeMap<String, Rules>,
     queue: BTreeMap<(Instant, u64), Due>,
     counter: u64,
@@ -65,6 +67,7 @@ impl World {
             volumes: BTreeMap::new(),
             containers: BTreeMap::new(),
             links: LinkTable::default(),
+            oracle: Oracle::default(),
             scripts: BTreeMap::new(),
             queue: BTreeMap::new(),
             counter: 0,
@@ -129,6 +132,7 @@ impl World {
     fn reconcile(&mut self) {
         self.replicate();
         self.feed();
+        self.propagate();
         self.check_tasks();
         self.tell_changes();
     }
@@ -216,6 +220,7 @@ impl World {
             database: self.database_state(host),
             open: loaded.is_some_and(|loaded| loaded.open),
             rep_agent: loaded.is_some_and(|loaded| loaded.rep_agent),
+            cache_agent: loaded.is_some_and(|loaded| loaded.cache_agent),
             rep_state: loaded.map_or("-", |loaded| loaded.state.as_str()),
             peer: scheme.map_or("-", |database| database.peer.as_str()),
             contact: loaded.is_some_and(|loaded| loaded.contact == Contact::Now),
@@ -246,13 +251,14 @@ impl World {
     }
 }
 
-fn facts(digest: Digest) -> [(Fact, &'static str); 8] {
+fn facts(digest: Digest) -> [(Fact, &'static str); 9] {
     let pick = |yes: bool, words: [&'static str; 2]| if yes { words[0] } else { words[1] };
     [
         (Fact::Daemon, pick(digest.daemon, ["up", "down"])),
         (Fact::Database, digest.database.as_str()),
         (Fact::Open, pick(digest.open, ["open", "closed"])),
         (Fact::RepAgent, pick(digest.rep_agent, ["running", "stopped"])),
+        (Fact::CacheAgent, pick(digest.cache_agent, ["running", "stopped"])),
         (Fact::RepState, digest.rep_state),
         (Fact::Peer, digest.peer),
         (Fact::Contact, pick(digest.contact, ["yes", "no"])),

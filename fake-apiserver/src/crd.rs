@@ -51,7 +51,6 @@ pub(crate) struct Custom {
     pub(crate) storage_schema: Arc<Schema>,
     /// Whether that one has defaults.
     pub(crate) has_defaults: bool,
-    pub(crate) has_rules: bool,
     /// Whether whole objects can be within an object.
     pub(crate) has_embedded: bool,
     /// The definition is going away: nothing new is made.
@@ -186,7 +185,6 @@ fn read_version(version: &Value, group: &str, name: &str, kind: &str, storage: &
         tracked: with_metadata(&schema),
         storage_schema: storage.schema.clone(),
         has_defaults: defaulting::has_defaults(&storage.schema),
-        has_rules: crate::schema::cel::has_rules(&schema),
         has_embedded: pruning::has_embedded(&schema),
         terminating: storage.terminating,
         source: storage.source.clone(),

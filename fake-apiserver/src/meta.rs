@@ -178,7 +178,9 @@ pub(crate) fn validate(value: &Value, resource: &Resource) -> Vec<Cause> {
     }
     for (index, finalizer) in json::list(value, &["metadata", "finalizers"]).iter().enumerate() {
         let text = finalizer.as_str().unwrap_or_default();
-        let known = ["orphan", "foregroundDeletion", "kubernetes"].contains(&text);
+        // Custom kinds may have any: the real server only warns of those without a path.
+        let known = resource.custom().is_some()
+            || ["orphan", "foregroundDeletion", "kubernetes"].contains(&text);
         if key_fault(text).is_some() {
             causes.push(Cause::invalid("metadata.finalizers", finalizer, KEY_NAME));
         } else if !text.contains('/') && !known {

@@ -157,7 +157,7 @@ fn read_builtin(group: &str, version: &str, json: &Value) -> Resource {
 }
 
 /// The resources served at the moment.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Registry {
     custom: BTreeMap<Place, Arc<Resource>>,
 }

@@ -31,6 +31,11 @@ impl Seeds {
         Self(seed)
     }
 
+    /// A generator that makes none of the names and uids that this one has made.
+    fn beyond(&self, seed: u64) -> Self {
+        Self(seed.wrapping_add(self.0))
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -98,6 +103,22 @@ impl State {
             state.found_namespace(name);
         }
         state
+    }
+
+    /// A state that begins as this one is, of another time and chance.
+    pub(crate) fn copy(&self, clock: Clock, seed: u64) -> Self {
+        Self {
+            store: self.store.copy(),
+            registry: self.registry.clone(),
+            seeds: self.seeds.beyond(seed),
+            stats: Stats::default(),
+            access: self.access.clone(),
+            nodes: BTreeMap::new(),
+            clock,
+            next_address: self.next_address,
+            reserved: self.reserved.clone(),
+            next_port: self.next_port,
+        }
     }
 
     fn found_namespace(&mut self, name: &str) {

@@ -89,6 +89,17 @@ struct Table {
     pulse: watch::Sender<u64>,
 }
 
+impl Table {
+    fn copy(&self) -> Self {
+        Self {
+            objects: self.objects.clone(),
+            log: self.log.clone(),
+            forgotten: self.forgotten,
+            pulse: watch::Sender::new(*self.pulse.borrow()),
+        }
+    }
+}
+
 impl Default for Table {
     fn default() -> Self {
         Self {
@@ -118,6 +129,18 @@ impl Store {
             compacted: FIRST_REVISION - 1,
             tables: BTreeMap::new(),
             log: VecDeque::new(),
+            listeners: Vec::new(),
+        }
+    }
+
+    /// The same objects and the same history, and nobody who listens.
+    pub(crate) fn copy(&self) -> Self {
+        let tables = self.tables.iter().map(|(id, table)| (id.clone(), table.copy()));
+        Self {
+            revision: self.revision,
+            compacted: self.compacted,
+            tables: tables.collect(),
+            log: self.log.clone(),
             listeners: Vec::new(),
         }
     }

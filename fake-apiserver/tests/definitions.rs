@@ -165,7 +165,7 @@ async fn nothing_new_is_made_of_a_definition_that_goes() {
     post(&client, DEFINITIONS, &definition(&json!([version("v1", true, &object(&json!({})))])))
         .await;
     let mut held = thing(&json!({}));
-    held["metadata"]["finalizers"] = json!(["example.com/held"]);
+    held["metadata"]["finalizers"] = json!(["example.com/held", "held.example.com"]);
     assert_eq!(post(&client, THINGS, &held).await.code, 201);
     let path = format!("{DEFINITIONS}/things.x.example.com");
     ask(&client, "DELETE", &path, "application/json", &json!({})).await;

@@ -6,6 +6,8 @@
 //!
 //! Never: chooses. What to do is in the plan.
 
+mod finalizer;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use crate::operator::Operator;
 use crate::pair::Ordinal;
 use crate::report;
 use crate::sight::{Post, Sight};
+use crate::standing::Work;
 use crate::writes::Trouble;
 
 /// The least time between two passes that nothing asked for.
@@ -54,14 +57,20 @@ impl Operator {
     /// # Errors
     /// When the API server does not take the status; nothing else was done then.
     pub async fn act(self: &Arc<Self>, sight: &Sight, plan: &Plan) -> Result<Acted, ClusterError> {
-        let before = sight.object.status.clone().unwrap_or_default();
-        let after = report::status(&before, &sight.seen, plan, &self.identity);
-        let recorded = self.record(sight, &before, &after, &plan.because).await?;
+        if sight.seen.deleting && sight.object.finalizers().is_empty() {
+            // It goes as soon as the API server has done with it.
+            return Ok(Acted::Rest(plan.interval));
+        }
+        let blank = TimesTenClassicStatus::default();
+        let before = sight.object.status.as_ref().unwrap_or(&blank);
+        let after = report::status(before, &sight.seen, plan, &self.identity);
+        let recorded = self.record(sight, before, &after, &plan.because).await?;
         if recorded {
             sight.memory(|memory| memory.note(&plan.standing, Instant::now()));
         }
         let members = &sight.seen.members;
-        let mut trouble = self.write(sight, &plan.writes).await;
+        let finalized = self.finalize(sight, plan.finalizer).await?;
+        let mut trouble = self.write(sight, &plan.writes).await.or(finalized);
         let labelled = self.label(sight, plan).await;
         let deleted = match (plan.delete, plan.replace) {
             (Some(ordinal), _) => self.delete(sight, &members[ordinal], None).await,
@@ -90,7 +99,8 @@ impl Operator {
         }
         let mut rest = plan.interval;
         for ordinal in Ordinal::ALL {
-            let task = sight.seen.standing.task_of(ordinal).and_then(TaskId::from_status);
+            let task = sight.seen.standing.task.as_ref().filter(|task| task.member == ordinal);
+            let task = task.and_then(|task| errand(task.work, &task.id));
             let urgent = plan.ask[ordinal];
             rest = rest.min(self.watch(sight, &members[ordinal], task, urgent, plan.interval));
         }
@@ -118,7 +128,7 @@ impl Operator {
                     tracing::warn!(object = %sight.key, pod = member.name, %error, "not given");
                 }
             }
-            let task = planned.standing.task.as_ref().and_then(|t| TaskId::from_status(&t.id));
+            let task = planned.standing.task.as_ref().and_then(|t| errand(Work::Copy, &t.id));
             rest = rest.min(self.watch(sight, member, task, false, plan.interval));
         }
         rest
@@ -133,10 +143,12 @@ impl Operator {
         sight: &Sight<Replicas>,
         plan: &replicas::Plan,
     ) -> Result<Acted, ClusterError> {
-        let before = sight.object.status.clone().unwrap_or_default();
-        let after = report::status_of_replicas(&before, &sight.seen, plan, &self.identity);
-        let recorded = self.record(sight, &before, &after, &plan.because).await?;
-        let trouble = self.write(sight, &plan.writes).await;
+        let blank = TimesTenClassicStatus::default();
+        let before = sight.object.status.as_ref().unwrap_or(&blank);
+        let after = report::status_of_replicas(before, &sight.seen, plan, &self.identity);
+        let recorded = self.record(sight, before, &after, &plan.because).await?;
+        let finalized = self.finalize(sight, plan.finalizer).await?;
+        let trouble = self.write(sight, &plan.writes).await.or(finalized);
         self.remember(sight, trouble);
         let pods = || sight.seen.pods.iter().map(|pod| &pod.member);
         for (member, order) in pods().zip(&plan.give) {
@@ -162,7 +174,7 @@ impl Operator {
         if !report::differs(before, after) {
             return Ok(false);
         }
-        tracing::debug!(object = %sight.key, before = ?report::essence(before), after = ?report::essence(after), "differs");
+        tracing::debug!(object = %sight.key, ?before, ?after, "differs");
         self.respect(sight, before)?;
         let written = self.cluster.record(&sight.object, after).await?;
         let version = written.resource_version();
@@ -301,17 +313,10 @@ impl Operator {
         self.jobs.start(async move {
             let agent = &operator.agent;
             let call = |verb: &Verb| Call { verb: verb.clone(), roles: roles.clone() };
-            let result = match &order {
-                Order::Duplicate(_, id) => match TaskId::from_status(id) {
-                    Some(id) => agent.start(&endpoint, &call(&verb), &id).await.map(drop),
-                    None => Ok(()),
-                },
-                Order::Do(..)
-                | Order::Create
-                | Order::Promote(..)
-                | Order::Activate(_)
-                | Order::Found(..)
-                | Order::Destroy(_) => agent.run(&endpoint, &call(&verb)).await.map(drop),
+            let result = match order.task().map(|(_, id)| TaskId::from_status(id)) {
+                Some(Some(id)) => agent.start(&endpoint, &call(&verb), &id).await.map(drop),
+                Some(None) => Ok(()),
+                None => agent.run(&endpoint, &call(&verb)).await.map(drop),
             };
             if let (Some(then), Ok(())) = (order.then(), &result)
                 && let Err(error) = agent.run(&endpoint, &call(&then)).await
@@ -360,7 +365,7 @@ impl Operator {
         self: &Arc<Self>,
         sight: &Sight<Seen>,
         member: &Member,
-        task: Option<TaskId>,
+        task: Option<(Verb, TaskId)>,
         urgent: bool,
         interval: Duration,
     ) -> Duration {
@@ -380,7 +385,7 @@ impl Operator {
         self: &Arc<Self>,
         sight: &Sight<Seen>,
         post: Post,
-        task: Option<TaskId>,
+        task: Option<(Verb, TaskId)>,
         interval: Duration,
         now: Instant,
     ) -> Duration {
@@ -400,19 +405,23 @@ impl Operator {
                 let reply = agent.status(&endpoint).await;
                 let answer = observe::answer(reply, &endpoint.object.db_name);
                 let report = match &task {
-                    Some(id) if answer.is_ok() => Some((id, agent.task(&endpoint, id).await)),
+                    Some((verb, id)) if answer.is_ok() => {
+                        Some(((verb, id.as_str()), agent.task(&endpoint, id).await))
+                    }
                     _ => None,
                 };
                 let then = Instant::now();
-                let unguarded = sight.link(&post, |link| {
+                let heard = sight.link(&post, |link| {
                     let answered = answer.is_ok();
                     link.answer(now, answer, then);
-                    if let Some((id, report)) = report {
-                        link.report(id.as_str(), &report, now, then);
-                    }
-                    answered && link.guard()
+                    let said = report.map(|(task, report)| link.report(task, &report, now, then));
+                    (answered && link.guard(), said.unwrap_or_default())
                 });
-                if unguarded == Some(true) {
+                let (unguarded, said) = heard.unwrap_or_default();
+                for text in said {
+                    operator.tell(&sight, &report::task_said(&post.name, &text));
+                }
+                if unguarded {
                     operator.guard(&sight, post, endpoint);
                 }
                 operator.wake(&sight.key);
@@ -436,4 +445,13 @@ impl Operator {
             operator.wake(&sight.key);
         });
     }
+}
+
+/// The task that is asked about, by the verb that started it.
+fn errand(work: Work, id: &str) -> Option<(Verb, TaskId)> {
+    let verb = match work {
+        Work::Copy => Verb::RepDuplicate,
+        Work::CacheGroups => Verb::CreateCg,
+    };
+    Some((verb, TaskId::from_status(id)?))
 }

@@ -29,7 +29,7 @@ pub use facts::{Facts, Files, LogPosition, Memory};
 pub use mask::{MASK, mask};
 pub use messages::timesten_error;
 pub use verb::{CacheCleanup, CleanupSide, Urgency, Verb};
-pub use wire::{Started, StatusReply, TaskReport, VerbReply};
+pub use wire::{CacheGroup, Started, StatusReply, TaskReport, VerbReply};
 pub use words::{Daemon, Db, Instance, PeerState, RepScheme, RepState, RunState};
 
 use crate::credentials::Credentials;

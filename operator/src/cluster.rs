@@ -15,12 +15,22 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::crd::{TimesTenClassic, TimesTenClassicStatus};
+use crate::decide::Finalizer;
 use crate::labels;
 use crate::objects::Write;
 use crate::observation::Role;
 
 /// The field manager of everything the operator applies.
 pub const MANAGER: &str = "timesten-operator";
+
+/// The finalizer of an object with cache groups, by the name that Oracle's operator gives it.
+pub const FINALIZER: &str = "cleancache.finalizers.database.oracle.com";
+
+/// The object has that finalizer.
+#[must_use]
+pub fn finalized(object: &TimesTenClassic) -> bool {
+    object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+}
 
 /// What the operator asks of Kubernetes.
 pub trait Cluster: Send + Sync + 'static {
@@ -53,6 +63,16 @@ pub trait Cluster: Send + Sync + 'static {
         &self,
         object: &TimesTenClassic,
         status: &TimesTenClassicStatus,
+    ) -> impl Future<Output = Result<TimesTenClassic, ClusterError>> + Send;
+
+    /// Gives the object its finalizer, or takes it away, if it still is the version that `object` is.
+    ///
+    /// # Errors
+    /// `Outdated` if the object has changed since.
+    fn finalize(
+        &self,
+        object: &TimesTenClassic,
+        change: Finalizer,
     ) -> impl Future<Output = Result<TimesTenClassic, ClusterError>> + Send;
 
     /// Creates or changes an owned object.
@@ -222,6 +242,23 @@ impl Cluster for KubeCluster {
         object.metadata.managed_fields = None;
         let api = self.objects(&object.namespace().unwrap_or_default());
         answer(api.replace_status(&object.name_any(), &PostParams::default(), &object)).await
+    }
+
+    async fn finalize(
+        &self,
+        object: &TimesTenClassic,
+        change: Finalizer,
+    ) -> Result<TimesTenClassic, ClusterError> {
+        let mut finalizers = object.finalizers().to_vec();
+        finalizers.retain(|finalizer| finalizer != FINALIZER);
+        if change == Finalizer::Add {
+            finalizers.push(FINALIZER.to_owned());
+        }
+        let version = object.resource_version();
+        let patch = json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}});
+        let api = self.objects(&object.namespace().unwrap_or_default());
+        let parameters = PatchParams::default();
+        answer(api.patch(&object.name_any(), &parameters, &Patch::Merge(&patch))).await
     }
 
     async fn write(&self, write: &Write) -> Result<(), ClusterError> {

@@ -18,9 +18,9 @@ pub use spec::{
     TimesTenClassicSpec, TtSpec, UpdateStrategy,
 };
 pub use status::{
-    AsyncStatus, CacheStatus, ClassicUpgradeStatus, Condition, DbStatus, IntentStatus,
-    LastFailover, PodStatus, PodStatusPodStatus, ReplicationStatus, StandbyRebuild,
-    SubscriberStatus, SwitchoverStatus, TimesTenClassicStatus, TimestenStatus,
+    AsyncStatus, CacheGroupStatus, CacheScriptStatus, CacheStatus, ClassicUpgradeStatus, Condition,
+    DbStatus, IntentStatus, LastFailover, PodStatus, PodStatusPodStatus, ReplicationStatus,
+    StandbyRebuild, SubscriberStatus, SwitchoverStatus, TimesTenClassicStatus, TimestenStatus,
 };
 
 /// The API group.

@@ -4,6 +4,9 @@
 //! member is, `transition` where the pair goes from there, `orders` what is to be done about it,
 //! `routing` where clients go, and `proof` what must be known before anything dangerous is said.
 
+pub mod cache;
+pub mod cleanup;
+mod failover;
 mod found;
 pub mod health;
 pub mod human;
@@ -13,6 +16,7 @@ pub mod reason;
 mod recovery;
 pub mod replicas;
 pub mod routing;
+mod settle;
 pub mod stranded;
 pub mod subscribers;
 pub mod switchover;
@@ -22,6 +26,7 @@ pub mod upgrade;
 
 use std::time::Duration;
 
+pub use self::cache::Finalizer;
 pub use self::orders::{Order, Orders};
 pub use self::reason::Reason;
 pub use self::routing::Label;
@@ -34,10 +39,10 @@ use self::transition::Scene;
 use crate::agent::{Db, Facts, RepState};
 use crate::desired::Desired;
 use crate::objects::Write;
-use crate::observation::{Observation, Task};
+use crate::observation::Observation;
 use crate::pair::{Both, Ordinal};
 use crate::standing::{
-    Failover, Intent, Irreversible, Rebuild, Stage, Standing, State, TaskRecord,
+    Failover, Intent, Irreversible, Rebuild, Stage, Standing, State, TaskRecord, Work,
 };
 
 /// How often agents are asked while something is under way.
@@ -52,6 +57,8 @@ pub struct Plan {
     pub health: Both<Health>,
     /// Each member is fit for use in its role.
     pub ready: Both<bool>,
+    /// The object's finalizer is to be added, or taken away.
+    pub finalizer: Option<Finalizer>,
     /// Owned objects to write.
     pub writes: Vec<Write>,
     /// Role labels to write, in this order.
@@ -80,7 +87,7 @@ pub struct Plan {
 #[must_use]
 pub fn decide(seen: &Observation) -> Plan {
     if seen.deleting {
-        return Plan::idle(seen, Reason::Deleting);
+        return cleanup::plan(seen);
     }
     let desired = match &seen.desired {
         Ok(desired) => desired,
@@ -94,7 +101,7 @@ pub fn decide(seen: &Observation) -> Plan {
 fn manage(seen: &Observation, desired: &Desired) -> Plan {
     let mut seen = seen.clone();
     let told = heed(&mut seen, desired);
-    settle(&mut seen);
+    settle::settle(&mut seen);
     let before = judge(&seen, desired, seen.standing.active);
     let scene = Scene {
         seen: &seen,
@@ -123,10 +130,13 @@ fn manage(seen: &Observation, desired: &Desired) -> Plan {
     let labels = routing::labels(&seen, &standing, &health);
     let ready = Both::each(|member| routing::ready(&seen, &standing, &health, member));
     mark(&seen, &standing, ready, &mut orders);
-    let replace = upgrade::replaced(&standing, &seen, &health, desired);
+    cache::agents(&seen, &standing, &mut orders);
+    let replace = upgrade::replaced(&standing, &seen, &health, desired)
+        .filter(|member| !orders.give[*member].as_ref().is_some_and(Order::irreversible));
     watch_failover(&mut standing, &seen, &step);
     Plan {
         interval: interval(&standing, &health, desired),
+        finalizer: cache::finalizer(&seen, desired, &orders),
         health,
         ready,
         writes: seen.owned.drift.clone(),
@@ -150,6 +160,7 @@ impl Plan {
             standing: seen.standing.clone(),
             health: Both::each(|_| Health::Unknown(health::Puzzle::NotHeard)),
             ready: Both::default(),
+            finalizer: None,
             writes: Vec::new(),
             labels: Vec::new(),
             delete: None,
@@ -167,7 +178,8 @@ impl Plan {
     /// Nothing is left to do until something changes.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.writes.is_empty()
+        self.finalizer.is_none()
+            && self.writes.is_empty()
             && self.labels.is_empty()
             && self.delete.is_none()
             && self.replace.is_none()
@@ -204,56 +216,13 @@ fn heed(seen: &mut Observation, desired: &Desired) -> Option<Told> {
         if standing.state == State::ManualInterventionRequired {
             change(&mut standing, State::Reexamine);
             standing.intent = None;
-            standing.task = None;
+            standing.task = standing.task.filter(|task| task.work == Work::CacheGroups);
+            cache::look_again(&mut standing.cache);
             told = Some(Told::Look);
         }
     }
     seen.standing = standing;
     told
-}
-
-/// Settles what was under way: a task that has ended, an intent that reality has overtaken.
-fn settle(seen: &mut Observation) {
-    if let Some(record) = seen.standing.task.clone() {
-        let member = &seen.members[record.member];
-        let alive = member.pod().is_some_and(|pod| pod.incarnation == record.incarnation);
-        match &member.task {
-            Task::Complete if alive => {
-                seen.standing.task = None;
-                seen.standing.rebuild = Rebuild::Repair;
-                seen.standing.copied = true;
-            }
-            // An order on its way explains that the agent does not know the task yet.
-            Task::Unknown if alive && member.doing.is_some() => {}
-            Task::Failed(_) | Task::Unknown => rebuild_failed(seen),
-            _ if !alive => rebuild_failed(seen),
-            Task::Running | Task::NotAsked | Task::Complete => {}
-        }
-    }
-    if let Some(intent) = seen.standing.intent.clone() {
-        let member = &seen.members[intent.member];
-        let same = member.pod().is_some_and(|pod| pod.incarnation.uid == intent.uid);
-        let facts = member.facts();
-        let done = match intent.act {
-            Irreversible::Create => facts.is_some_and(|f| f.db == Db::Loaded),
-            Irreversible::Destroy => facts.is_some_and(|f| f.db == Db::None),
-            Irreversible::Duplicate => {
-                seen.standing.task.is_none() && facts.is_some_and(|f| f.db == Db::Loaded)
-            }
-            // Adopted by the transition, which needs to see the intent.
-            Irreversible::Promote => false,
-        };
-        if (done && member.doing.is_none()) || !same {
-            seen.standing.intent = None;
-        }
-    }
-}
-
-fn rebuild_failed(seen: &mut Observation) {
-    seen.rebuild_age = Duration::ZERO;
-    seen.standing.task = None;
-    seen.standing.intent = None;
-    seen.standing.rebuild_failures = seen.standing.rebuild_failures.saturating_add(1);
 }
 
 fn judge(seen: &Observation, desired: &Desired, active: Ordinal) -> Both<Health> {
@@ -337,7 +306,7 @@ fn remember(standing: &mut Standing, seen: &Observation, health: &Both<Health>) 
     }
 }
 
-/// Puts the intent on record, and with a duplicate the task that it will start.
+/// Puts the intent on record, and the task that an order will start.
 fn intend(standing: &mut Standing, seen: &Observation, orders: &mut Orders) {
     if let Some(intention) = orders.intend.take() {
         let member = &seen.members[intention.member];
@@ -354,15 +323,18 @@ fn intend(standing: &mut Standing, seen: &Observation, orders: &mut Orders) {
         }
     }
     for ordinal in Ordinal::ALL {
-        let Some(Order::Duplicate(_, id)) = &orders.give[ordinal] else { continue };
+        let Some((work, id)) = orders.give[ordinal].as_ref().and_then(Order::task) else {
+            continue;
+        };
         let Some(pod) = seen.members[ordinal].pod() else { continue };
         standing.task = Some(TaskRecord {
-            id: id.clone(),
+            id: id.to_owned(),
+            work,
             member: ordinal,
             incarnation: pod.incarnation.clone(),
             started: seen.now.as_second(),
         });
-        if standing.state == State::StandbyDown {
+        if work == Work::Copy && standing.state == State::StandbyDown {
             change(standing, State::StandbyStarting);
         }
     }

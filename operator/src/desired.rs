@@ -118,6 +118,8 @@ pub struct Desired {
     pub both_down_behavior: BothDownBehavior,
     /// What happens when a pod without replication has lost its database.
     pub database_lost: DatabaseLost,
+    /// What cache groups made in the Oracle database is removed with the object.
+    pub cache_cleanup: bool,
     /// Who replaces the pods of a pair when the image changes.
     pub image_upgrades: ImageUpgrades,
     /// The switch `resetUpgradeState`.
@@ -250,6 +252,7 @@ impl Desired {
             trapped_data: policy::trapped(tt)?,
             both_down_behavior: policy::both_down(tt)?,
             database_lost: policy::database_lost(tt)?,
+            cache_cleanup: tt.cache_cleanup,
             image_upgrades: policy::image_upgrades(tt)?,
             reset_upgrade_state: tt.reset_upgrade_state.clone().unwrap_or_default(),
             stop_managing: tt.stop_managing.clone().unwrap_or_default(),

@@ -26,13 +26,18 @@ use crate::writes::Writes;
 use self::keyring::Keyring;
 use self::link::Link;
 
+/// A spec that was read.
+pub type Spec = Result<Arc<Desired>, SpecProblem>;
+
 /// What is remembered of one object.
 #[derive(Debug)]
 pub struct Memory {
     /// The object as this process last wrote it: the watch may lag behind.
     pub written: Option<Arc<TimesTenClassic>>,
+    /// The object that the spec was last read of, and what was read.
+    read: Option<(Arc<TimesTenClassic>, Spec)>,
     /// The last spec that could be believed, and its generation.
-    pub desired: Option<(i64, Arc<Desired>)>,
+    desired: Option<(i64, Arc<Desired>)>,
     /// What the agents are spoken to with.
     pub keyring: Keyring,
     /// What is remembered of each pod, by its name.
@@ -43,6 +48,10 @@ pub struct Memory {
     pub compared: Option<Compared>,
     /// This process has written the status.
     pub wrote: bool,
+    /// When the finalizer could not be added or taken away last, and why.
+    pub not_finalized: Option<(Instant, String)>,
+    /// The object is being deleted.
+    pub deleting: Since<bool>,
     /// The version that another operator wrote over ours.
     rival: Since<Option<String>>,
     /// State, term, and whether a copy is under way: what follows a copy has its own time.
@@ -73,19 +82,28 @@ pub struct Pod {
     pub copies: Since<(u32, bool)>,
 }
 
-/// The generation of the spec, the versions of the objects, the image of pods, and what the Secret is
-/// to say.
-pub type Of = (i64, Versions, Option<String>, Arc<Credentials>);
+/// The versions of the objects, the image of pods, and what the Secret is to say.
+pub type Of = (Versions, Option<String>, Arc<Credentials>);
 
 /// The owned objects, compared with the spec.
 #[derive(Debug)]
 pub struct Compared {
-    /// What this holds for.
+    /// The spec that this holds for.
+    pub desired: Arc<Desired>,
+    /// What else it holds for.
     pub of: Of,
     /// The objects as the spec wants them.
     pub wanted: Wanted,
     /// What differed.
     pub drift: Vec<Write>,
+}
+
+/// Two versions of an object ask for the same. Generations do not count labels and annotations.
+fn same_wish(one: &TimesTenClassic, other: &TimesTenClassic) -> bool {
+    let (one, other) = (&one.metadata, &other.metadata);
+    one.generation == other.generation
+        && one.labels == other.labels
+        && one.annotations == other.annotations
 }
 
 impl Memory {
@@ -94,12 +112,15 @@ impl Memory {
     pub fn new(now: Instant) -> Self {
         Self {
             written: None,
+            read: None,
             desired: None,
             keyring: Keyring::default(),
             pods: BTreeMap::new(),
             writes: Writes::default(),
             compared: None,
             wrote: false,
+            not_finalized: None,
+            deleting: Since::new(false, now),
             rival: Since::new(None, now),
             state: Since::new((State::Initializing, i64::MIN, false), now),
             intent: Since::new(None, now),
@@ -127,15 +148,25 @@ impl Memory {
         self.pods.retain(|name, _| names.contains(name));
     }
 
-    /// The last spec that could be believed, which may be this one.
-    pub fn believe(
-        &mut self,
-        generation: i64,
-        spec: &Result<Desired, SpecProblem>,
-    ) -> Option<(i64, Arc<Desired>)> {
-        if let Ok(desired) = spec {
-            self.desired = Some((generation, Arc::new(desired.clone())));
+    /// The spec of an object, which is read when something has changed that it is made of.
+    pub fn spec(&mut self, object: &Arc<TimesTenClassic>) -> Spec {
+        if let Some((known, spec)) = &self.read
+            && same_wish(known, object)
+        {
+            return spec.clone();
         }
+        let spec = Desired::of(object).map(Arc::new);
+        if let Ok(desired) = &spec {
+            let generation = object.metadata.generation.unwrap_or_default();
+            self.desired = Some((generation, Arc::clone(desired)));
+        }
+        self.read = Some((Arc::clone(object), spec.clone()));
+        spec
+    }
+
+    /// The last spec that could be believed, and its generation.
+    #[must_use]
+    pub fn believed(&self) -> Option<(i64, Arc<Desired>)> {
         self.desired.clone()
     }
 

@@ -29,6 +29,10 @@ pub struct Observation {
     pub generation: i64,
     /// The object is being deleted.
     pub deleting: bool,
+    /// How long this process has known that.
+    pub deleting_for: Duration,
+    /// The object has the finalizer of the clean-up.
+    pub finalized: bool,
     /// The durable memory: what `status` says.
     pub standing: Standing,
     /// How long this process has known the object to be in its state.
@@ -81,6 +85,8 @@ pub struct Replicas {
     pub generation: i64,
     /// The object is being deleted.
     pub deleting: bool,
+    /// The object has the finalizer of the clean-up.
+    pub finalized: bool,
     /// The durable memory: what `status` says.
     pub standing: replicas::Standing,
     /// The pods, by ordinal, and what their agents say.

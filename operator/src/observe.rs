@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::agent::{AgentError, Facts, How, StatusReply, TaskId};
 use crate::caches::find;
-use crate::cluster::ClusterError;
+use crate::cluster::{self, ClusterError};
 use crate::crd::TimesTenClassic;
 use crate::credentials::Credentials;
 use crate::desired::{Desired, SpecProblem, Topology};
@@ -49,9 +49,10 @@ impl Operator {
         let memory = self.memory(&key, &uid);
         let object = newest(&memory, cached);
         let namespace = object.namespace().unwrap_or_default();
-        let believed = Desired::of(&object);
-        let generation = object.metadata.generation.unwrap_or_default();
-        let desired = lock(&memory).believe(generation, &believed);
+        let (read, desired) = {
+            let mut memory = lock(&memory);
+            (memory.spec(&object), memory.believed())
+        };
         let credentials = match &desired {
             Some((_, desired)) => self.credentials(&memory, desired, has_pods(&object)).await?,
             None => None,
@@ -69,10 +70,10 @@ impl Operator {
         };
         Ok(match &sight.desired {
             Some(spec) if spec.topology != Topology::ActiveStandbyPair => {
-                let spec = Arc::clone(spec);
-                Look::Replicas(self.replicas(sight, spec, desired.as_ref(), believed.err()))
+                let (spec, refused) = (Arc::clone(spec), read.err());
+                Look::Replicas(self.replicas(sight, spec, desired.as_ref(), refused))
             }
-            _ => Look::Pair(self.pair(sight, desired.as_ref(), believed)),
+            _ => Look::Pair(self.pair(sight, desired.as_ref(), read)),
         })
     }
 
@@ -81,7 +82,7 @@ impl Operator {
         &self,
         sight: Sight<()>,
         desired: Option<&(i64, Arc<Desired>)>,
-        believed: Result<Desired, SpecProblem>,
+        read: Result<Arc<Desired>, SpecProblem>,
     ) -> Sight {
         let object = Arc::clone(&sight.object);
         let now = Instant::now();
@@ -89,6 +90,7 @@ impl Operator {
         let memory = Arc::clone(&sight.memory);
         let mut guard = lock(&memory);
         guard.note(&standing, now);
+        guard.deleting.note(object.metadata.deletion_timestamp.is_some(), now);
         let names = Both::each(|ordinal| format!("{}-{ordinal}", object.name_any()));
         let pods = names.map(|name| self.freshest(&mut guard, &sight.namespace, name, now));
         let readers = self.pods_of_subscribers(&mut guard, &sight, desired, now);
@@ -111,14 +113,12 @@ impl Operator {
         });
         let seen = Observation {
             now: self.clock.now(),
-            refused: believed.as_ref().err().cloned(),
-            desired: match (desired, believed) {
-                (Some((_, desired)), _) => Ok(Arc::clone(desired)),
-                (None, Ok(desired)) => Ok(Arc::new(desired)),
-                (None, Err(problem)) => Err(problem),
-            },
+            refused: read.as_ref().err().cloned(),
+            desired: desired.map_or(read, |(_, desired)| Ok(Arc::clone(desired))),
             generation: object.metadata.generation.unwrap_or_default(),
-            deleting: object.metadata.deletion_timestamp.is_some(),
+            deleting: guard.deleting.known().to_owned(),
+            deleting_for: guard.deleting.age(now),
+            finalized: cluster::finalized(&object),
             in_state: guard.in_state(now),
             intent_age: guard.intent_age(now),
             task_age: guard.task_age(now),
@@ -171,6 +171,7 @@ impl Operator {
             desired: spec,
             generation: object.metadata.generation.unwrap_or_default(),
             deleting: object.metadata.deletion_timestamp.is_some(),
+            finalized: cluster::finalized(&object),
             pods: pods.collect(),
             standing,
             owned,
@@ -276,16 +277,19 @@ impl Operator {
         };
         // Building and comparing costs more than all else in a pass: once for each version.
         let credentials = Arc::clone(&asked.credentials);
-        let of = (asked.generation, live.versions(), asked.image.clone(), credentials);
+        let of = (live.versions(), asked.image.clone(), credentials);
         let compared = match memory.compared.take() {
-            Some(compared) if compared.of == of => compared,
+            Some(compared) if Arc::ptr_eq(&compared.desired, desired) && compared.of == of => {
+                compared
+            }
             _ => {
                 let parts = Parts {
                     secret: asked.credentials.to_secret_data(),
                     image: asked.image.clone(),
                 };
                 let wanted = objects::wanted(desired, &parts);
-                Compared { of, drift: objects::drift(&wanted, &live), wanted }
+                let (desired, drift) = (Arc::clone(desired), objects::drift(&wanted, &live));
+                Compared { desired, of, drift, wanted }
             }
         };
         let wanted = &compared.wanted;
@@ -306,8 +310,7 @@ impl Operator {
 
 /// What the owned objects are compared with.
 struct Asked<'a> {
-    generation: i64,
-    desired: &'a Desired,
+    desired: &'a Arc<Desired>,
     /// What the Secret is to say.
     credentials: Arc<Credentials>,
     /// The statement that the replication scheme was created with.
@@ -322,10 +325,10 @@ impl<'a> Asked<'a> {
         desired: Option<&'a (i64, Arc<Desired>)>,
         credentials: Option<Arc<Credentials>>,
     ) -> Option<Self> {
-        let (generation, desired) = desired?;
+        let (_, desired) = desired?;
         let scheme = object.status.as_ref().and_then(|s| s.rep_create_statement.as_deref());
         let image = object.status.as_ref().and_then(report::image);
-        Some(Self { generation: *generation, desired, credentials: credentials?, scheme, image })
+        Some(Self { desired, credentials: credentials?, scheme, image })
     }
 }
 

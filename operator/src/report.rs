@@ -3,6 +3,7 @@
 //!
 //! Never: decides. `standing` and `status` are each other's inverse as far as memory goes.
 
+mod cache;
 mod conditions;
 mod credentials;
 mod events;
@@ -14,7 +15,7 @@ mod upgrade;
 mod warnings;
 
 pub use self::events::{
-    Note, abandoned, between as events, event, order_failed, replaced, written,
+    Note, abandoned, between as events, event, order_failed, replaced, task_said, written,
 };
 pub use self::memory::standing;
 pub use self::replicas::{standing as standing_of_replicas, status as status_of_replicas};
@@ -102,6 +103,7 @@ pub fn status(
         after.rep_create_statement = Some(desired.rep_create_statement());
     }
     pods::roles(&mut after, plan);
+    cache::keep(&mut after, seen, plan);
     after.conditions = conditions::all(&before.conditions, seen, plan);
     signed(before, after, identity, seen.now)
 }
@@ -123,20 +125,22 @@ fn signed(
 /// Two statuses differ in more than what passes by: counters, sizes, and the time of writing.
 #[must_use]
 pub fn differs(before: &TimesTenClassicStatus, after: &TimesTenClassicStatus) -> bool {
-    essence(before) != essence(after)
+    before != after && *before != passed(before, after)
 }
 
-/// What is left of a status without what passes by.
-#[must_use]
-pub fn essence(status: &TimesTenClassicStatus) -> TimesTenClassicStatus {
-    let mut status = status.clone();
-    status.last_reconcile = None;
-    status.last_reconciling_operator = None;
-    status.awt_behind_mb = None;
-    status.active_perm_in_use = None;
-    status.standby_perm_in_use = None;
-    for pod in &mut status.pod_status {
-        pods::still(pod);
+/// A status as it would be if nothing but what passes by had changed since another.
+fn passed(before: &TimesTenClassicStatus, after: &TimesTenClassicStatus) -> TimesTenClassicStatus {
+    let mut status = after.clone();
+    status.last_reconcile = before.last_reconcile;
+    status.last_reconciling_operator.clone_from(&before.last_reconciling_operator);
+    let magnitude = |status: &TimesTenClassicStatus| status.awt_behind_mb.map(cache::magnitude);
+    if magnitude(before) == magnitude(after) {
+        status.awt_behind_mb = before.awt_behind_mb;
+    }
+    status.active_perm_in_use = before.active_perm_in_use;
+    status.standby_perm_in_use = before.standby_perm_in_use;
+    for (pod, before) in status.pod_status.iter_mut().zip(&before.pod_status) {
+        pods::still(pod, before);
     }
     status
 }

@@ -3,14 +3,19 @@
 //! Never: holds what can be observed again. A restarted operator reads this, looks at the pods and
 //! the agents, and goes on; nothing else is remembered across restarts.
 
+pub mod cache;
 pub mod replicas;
 pub mod subscribers;
+mod switchover;
 pub mod upgrade;
 
 use std::fmt;
 
 use jiff::Timestamp;
 
+pub use self::switchover::{Ending, Occasion, Outcome, Stage, Switchover};
+
+use self::cache::Cache;
 use self::upgrade::Upgrades;
 use crate::pair::{Both, Ordinal};
 
@@ -160,6 +165,8 @@ pub struct Standing {
     pub switchover_asked: String,
     /// Upgrades of the image.
     pub upgrades: Upgrades,
+    /// Cache groups.
+    pub cache: Cache,
     /// The last failover.
     pub failover: Option<Failover>,
     /// Why a human is needed: a reason in CamelCase and a sentence.
@@ -189,6 +196,7 @@ impl Standing {
             switched: None,
             switchover_asked: String::new(),
             upgrades: Upgrades::default(),
+            cache: Cache::default(),
             failover: None,
             manual: None,
         }
@@ -199,6 +207,12 @@ impl Standing {
     pub fn task_of(&self, member: Ordinal) -> Option<&str> {
         let task = self.task.as_ref().filter(|task| task.member == member)?;
         Some(&task.id)
+    }
+
+    /// A task of that work is on record.
+    #[must_use]
+    pub fn works(&self, work: Work) -> bool {
+        self.task.as_ref().is_some_and(|task| task.work == work)
     }
 
     /// How far a planned change of roles is, if there is one.
@@ -270,11 +284,22 @@ pub enum Irreversible {
     Destroy,
     /// `repDuplicate`.
     Duplicate,
+    /// `createCg`: runs the user's SQL, which must not run twice.
+    CreateCacheGroups,
+    /// `cleanupCache`.
+    CleanUp,
 }
 
 impl Irreversible {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Create, Self::Promote, Self::Destroy, Self::Duplicate];
+    pub const ALL: [Self; 6] = [
+        Self::Create,
+        Self::Promote,
+        Self::Destroy,
+        Self::Duplicate,
+        Self::CreateCacheGroups,
+        Self::CleanUp,
+    ];
 
     /// The word in `status.intent.verb`: the verb that is to be sent.
     #[must_use]
@@ -284,6 +309,8 @@ impl Irreversible {
             Self::Promote => "repStateSetActive",
             Self::Destroy => "destroyDb",
             Self::Duplicate => "repDuplicate",
+            Self::CreateCacheGroups => "createCg",
+            Self::CleanUp => "cleanupCache",
         }
     }
 }
@@ -293,12 +320,37 @@ impl Irreversible {
 pub struct TaskRecord {
     /// Its request id.
     pub id: String,
+    /// What it does.
+    pub work: Work,
     /// In which member.
     pub member: Ordinal,
     /// The incarnation it was started in: another one does not know it (I13).
     pub incarnation: Incarnation,
     /// When it was started, seconds since 1970.
     pub started: i64,
+}
+
+/// What an asynchronous task does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// `repDuplicate`.
+    Copy,
+    /// `createCg`.
+    CacheGroups,
+}
+
+impl Work {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Copy, Self::CacheGroups];
+
+    /// The word in `status.asyncStatus.type`: the verb.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Copy => Irreversible::Duplicate.word(),
+            Self::CacheGroups => Irreversible::CreateCacheGroups.word(),
+        }
+    }
 }
 
 /// How the standby is brought back.
@@ -311,106 +363,6 @@ pub enum Rebuild {
     /// By starting what has stopped. It was the active when its peer was promoted without proof of
     /// its end: what it took since then is kept until the policy or a human lets it go.
     Keep,
-}
-
-/// A planned change of roles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Switchover {
-    /// What brought it about.
-    pub occasion: Occasion,
-    /// How far it is.
-    pub stage: Stage,
-    /// When it began.
-    pub since: Timestamp,
-}
-
-/// What brings a planned change of roles about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
-    /// `switchover` was changed.
-    Asked,
-    /// The standby has the new image, and the active is to get it.
-    Upgrade,
-    /// The active's node is to take no pods any more: it is about to be drained.
-    Drain,
-}
-
-impl Occasion {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Asked, Self::Upgrade, Self::Drain];
-
-    /// The word in the status.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Asked => "Asked",
-            Self::Upgrade => "Upgrade",
-            Self::Drain => "Drain",
-        }
-    }
-}
-
-/// How far a planned change of roles is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Clients are kept out, and the standby gets what it has not got yet.
-    Quiesce,
-    /// The standby has everything: the active gives up its role, and the standby takes it.
-    Handover,
-    /// It was given up, and the active is opened to clients again.
-    Undo,
-}
-
-impl Stage {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Quiesce, Self::Handover, Self::Undo];
-
-    /// The word in the status.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Quiesce => "Quiesce",
-            Self::Handover => "Handover",
-            Self::Undo => "Undo",
-        }
-    }
-}
-
-/// How a planned change of roles ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// Well, or not.
-    pub outcome: Outcome,
-    /// A sentence about it.
-    pub text: String,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// How well a planned change of roles ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The roles have changed.
-    Done,
-    /// It was begun, and the old active is the active still, or again.
-    GivenUp,
-    /// It was not begun.
-    Refused,
-}
-
-impl Outcome {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Done, Self::GivenUp, Self::Refused];
-
-    /// The word in the status.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Done => "Done",
-            Self::GivenUp => "GivenUp",
-            Self::Refused => "Refused",
-        }
-    }
 }
 
 /// Times of a failover.

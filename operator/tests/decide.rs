@@ -2,89 +2,20 @@
 //! what each pod is told.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod common;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::{LONG, NAMES, SHORT, facts, heard, incarnation, serving};
 use rstest::rstest;
-use timesten_operator::agent::{
-    Daemon, Db, Facts, Instance, PeerState, RepScheme, RepState, RunState, Verb,
-};
-use timesten_operator::crd::TimesTenClassic;
+use timesten_operator::agent::{Daemon, Db, Facts, PeerState, RepState, RunState, Verb};
 use timesten_operator::decide::{Order, Plan, decide};
-use timesten_operator::desired::Desired;
 use timesten_operator::observation::{
-    Agent, Heard, Markers, Member, Observation, Owned, Pod, PodFacts, Quiet, Role, Silence, Task,
-    TtContainer,
+    Agent, Heard, Markers, Member, Observation, Pod, PodFacts, Role, Silence, Task, TtContainer,
 };
 use timesten_operator::pair::{Both, Ordinal};
-use timesten_operator::standing::{
-    Incarnation, Intent, Irreversible, Rebuild, Standing, State, TaskRecord,
-};
-
-const OBJECT: &str = "
-apiVersion: timesten.oracle.com/v5
-kind: TimesTenClassic
-metadata: {name: sample, namespace: test, uid: 11111111-1111-4111-8111-111111111111}
-spec:
-  ttspec:
-    image: registry.example/timesten:22.1.1.36.0
-    storageClassName: fast
-";
-
-const LONG: Duration = Duration::from_secs(3600);
-const SHORT: Duration = Duration::from_millis(10);
-
-fn desired() -> Desired {
-    let object: TimesTenClassic = serde_saphyr::from_str(OBJECT).unwrap();
-    Desired::of(&object).unwrap()
-}
-
-fn incarnation(name: &str, restarts: i32) -> Incarnation {
-    Incarnation { uid: format!("uid-of-{name}"), restarts }
-}
-
-fn serving(state: RepState) -> Facts {
-    Facts {
-        meaningful: true,
-        instance: Instance::Exists,
-        daemon: Daemon::Up,
-        db: Db::Loaded,
-        rep_scheme: RepScheme::Exists,
-        rep_agent: RunState::Running,
-        rep_state: state,
-        peer_state: PeerState::Start,
-        open: Some(true),
-        ..Facts::default()
-    }
-}
-
-fn heard(facts: Facts) -> Agent {
-    Agent::Heard(Heard { facts, asked: SHORT, unchanged: LONG })
-}
-
-fn member(name: &str, agent: Agent, role: Option<Role>) -> Member {
-    Member {
-        name: name.into(),
-        pod: Pod::Present(PodFacts {
-            incarnation: incarnation(name, 0),
-            terminating: false,
-            tt: TtContainer::Running,
-            node_ready: Some(true),
-            cordoned: false,
-            role,
-            ready: role == Some(Role::Active),
-            image: None,
-            phase: "Running".into(),
-            ip: None,
-        }),
-        agent,
-        doing: None,
-        failures: Vec::new(),
-        markers: Markers { active: Some(role == Some(Role::Active)), ready: Some(role.is_some()) },
-        quiet: Quiet::No,
-        task: Task::NotAsked,
-    }
-}
+use timesten_operator::standing::{Intent, Irreversible, Rebuild, State, TaskRecord, Work};
 
 /// One member, spelt in a word or two.
 #[expect(clippy::too_many_lines, reason = "a table: one arm for each word")]
@@ -93,13 +24,13 @@ fn spelt(name: &str, words: &str, role: Role) -> Member {
         Role::Active => serving(RepState::Active),
         Role::Standby => serving(RepState::Standby),
     };
-    let mut one = member(name, heard(good.clone()), Some(role));
-    let say = |facts: Facts| heard(facts);
+    let mut one = common::member(name, heard(good.clone()), Some(role));
     let pod = |one: &mut Member, change: fn(&mut PodFacts)| {
         if let Pod::Present(pod) = &mut one.pod {
             change(pod);
         }
     };
+    pod(&mut one, |pod| pod.ready = pod.role == Some(Role::Active));
     for word in words.split(' ') {
         match word {
             "good" => {}
@@ -117,27 +48,20 @@ fn spelt(name: &str, words: &str, role: Role) -> Member {
                 one.agent = Agent::Silent { since: LONG, how: Silence::Refused("HTTP 401".into()) }
             }
             "daemon-down" => {
-                let facts = Facts {
-                    meaningful: true,
-                    instance: Instance::Exists,
-                    daemon: Daemon::Down,
-                    ..Facts::default()
-                };
-                one.agent = say(facts);
+                one.agent = heard(Facts { daemon: Daemon::Down, ..facts(Db::Unknown) });
             }
             "no-db" => {
-                let facts = Facts { db: Db::None, ..daemon_only() };
-                one.agent = say(facts);
+                one.agent = heard(facts(Db::None));
             }
-            "unloaded" => one.agent = say(Facts { db: Db::Unloaded, ..daemon_only() }),
+            "unloaded" => one.agent = heard(facts(Db::Unloaded)),
             "loading" => {
-                let facts = Facts { db: Db::Loading, ..daemon_only() };
+                let facts = facts(Db::Loading);
                 one.agent = Agent::Heard(Heard { facts, asked: SHORT, unchanged: SHORT });
             }
-            "loading-long" => one.agent = say(Facts { db: Db::Loading, ..daemon_only() }),
-            "closed" => one.agent = say(Facts { open: Some(false), ..good.clone() }),
+            "loading-long" => one.agent = heard(facts(Db::Loading)),
+            "closed" => one.agent = heard(Facts { open: Some(false), ..good.clone() }),
             "no-rep-agent" => {
-                one.agent = say(Facts { rep_agent: RunState::NotRunning, ..good.clone() });
+                one.agent = heard(Facts { rep_agent: RunState::NotRunning, ..good.clone() });
             }
             "peer-failed" => {
                 let facts = Facts { peer_state: PeerState::Failed, ..good.clone() };
@@ -148,9 +72,9 @@ fn spelt(name: &str, words: &str, role: Role) -> Member {
                 one.agent = Agent::Heard(Heard { facts, asked: SHORT, unchanged: SHORT });
             }
             "peer-paused" => {
-                one.agent = say(Facts { peer_state: PeerState::Pause, ..good.clone() });
+                one.agent = heard(Facts { peer_state: PeerState::Pause, ..good.clone() });
             }
-            "active" => one.agent = say(serving(RepState::Active)),
+            "active" => one.agent = heard(serving(RepState::Active)),
             "idle" => {
                 let facts = serving(RepState::Idle);
                 one.agent = Agent::Heard(Heard { facts, asked: SHORT, unchanged: SHORT });
@@ -166,46 +90,17 @@ fn spelt(name: &str, words: &str, role: Role) -> Member {
     one
 }
 
-fn daemon_only() -> Facts {
-    Facts { meaningful: true, instance: Instance::Exists, daemon: Daemon::Up, ..Facts::default() }
-}
-
 fn silent(since: Duration) -> Agent {
     Agent::Silent { since, how: Silence::Mute("no answer".into()) }
 }
 
 /// A pair that was good until now: sample-0 is the active.
 fn seen(state: State, active: &str, standby: &str) -> Observation {
-    let standing = Standing {
-        state,
-        previous: State::Normal,
-        term: 7,
-        incarnations: Both {
-            zero: Some(incarnation("sample-0", 0)),
-            one: Some(incarnation("sample-1", 0)),
-        },
-        ..Standing::new()
+    let members = Both {
+        zero: spelt(NAMES[0], active, Role::Active),
+        one: spelt(NAMES[1], standby, Role::Standby),
     };
-    Observation {
-        now: "2026-01-01T00:00:00Z".parse().unwrap(),
-        desired: Ok(Arc::new(desired())),
-        refused: None,
-        generation: 1,
-        deleting: false,
-        standing,
-        in_state: LONG,
-        intent_age: None,
-        task_age: Duration::ZERO,
-        rebuild_age: Duration::ZERO,
-        members: Both {
-            zero: spelt("sample-0", active, Role::Active),
-            one: spelt("sample-1", standby, Role::Standby),
-        },
-        subscribers: Vec::new(),
-        owned: Owned::default(),
-        locked_out: None,
-        fresh_id: "fresh".into(),
-    }
+    common::seen(Arc::new(common::desired(common::IMAGE)), common::standing(state), members)
 }
 
 /// What a plan comes to: the state, the active, and the verb for each pod.
@@ -389,6 +284,7 @@ fn copying(state: Task, restarts: i32) -> Observation {
     let mut seen = alone(State::StandbyStarting, Rebuild::Copy, "good", "no-db");
     seen.standing.task = Some(TaskRecord {
         id: "task".into(),
+        work: Work::Copy,
         member: Ordinal::One,
         incarnation: incarnation("sample-1", restarts),
         started: 0,
@@ -431,7 +327,7 @@ fn a_failing_copy_pauses_longer_each_time() {
 #[test]
 fn stop_managing_and_reexamine_count_once_each() {
     let mut looked = seen(State::Normal, "ended", "good");
-    let mut changed = desired();
+    let mut changed = common::desired(common::IMAGE);
     changed.stop_managing = "please".into();
     looked.desired = Ok(Arc::new(changed.clone()));
     let stopped = decide(&looked);

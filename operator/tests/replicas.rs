@@ -4,36 +4,22 @@
 //! never ready without a database that serves; and looking again after a crash gives nothing worse.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod common;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use timesten_operator::agent::{Daemon, Db, Facts, Instance, RepScheme, RepState, RunState, Verb};
-use timesten_operator::crd::TimesTenClassic;
+use common::{LONG, NAMES, SHORT as SOON, incarnation};
+use timesten_operator::agent::{Daemon, Db, Facts, RepScheme, RepState, RunState, Verb};
 use timesten_operator::decide::Order;
 use timesten_operator::decide::replicas::{Plan, decide};
 use timesten_operator::desired::{DatabaseLost, Desired};
 use timesten_operator::observation::{
-    Agent, Doing, Failure, Heard, Lone, Markers, Member, Owned, Pod, PodFacts, Quiet, Replicas,
-    Silence, Task, TtContainer,
+    Agent, Doing, Failure, Heard, Lone, Member, Owned, Pod, PodFacts, Replicas, Silence,
+    TtContainer,
 };
 use timesten_operator::standing::replicas::{Replica, ReplicaState, Standing, State};
-use timesten_operator::standing::{Incarnation, Irreversible, PodIntent};
-
-const OBJECT: &str = "
-apiVersion: timesten.oracle.com/v5
-kind: TimesTenClassic
-metadata: {name: sample, namespace: test, uid: 11111111-1111-4111-8111-111111111111}
-spec:
-  ttspec:
-    image: 'registry.example/timesten:22.1.1.36.0'
-    storageClassName: fast
-    replicationTopology: none
-    replicas: 2
-    reexamine: old
-";
-const SOON: Duration = Duration::from_millis(10);
-const LONG: Duration = Duration::from_secs(3600);
-const NAMES: [&str; 2] = ["sample-0", "sample-1"];
+use timesten_operator::standing::{Irreversible, PodIntent};
 
 /// What a pod shows, in abstract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,21 +57,13 @@ const SHOWN: [Shown; 14] = [
     Shown::Serves,
 ];
 
-fn incarnation(name: &str, restarts: i32) -> Incarnation {
-    Incarnation { uid: format!("uid-of-{name}"), restarts }
-}
-
 fn facts(db: Db) -> Facts {
     Facts {
-        meaningful: true,
-        instance: Instance::Exists,
-        daemon: Daemon::Up,
-        db,
         rep_scheme: RepScheme::None,
         rep_agent: RunState::NotRunning,
         rep_state: RepState::Idle,
         open: (db == Db::Loaded).then_some(true),
-        ..Facts::default()
+        ..common::facts(db)
     }
 }
 
@@ -117,23 +95,11 @@ fn member(name: &str, shown: Shown, since: Duration) -> Member {
         incarnation: incarnation(name, i32::from(shown == Shown::Restarted)),
         terminating: shown == Shown::Dying,
         tt,
-        node_ready: Some(true),
-        cordoned: false,
-        role: None,
-        ready: false,
-        image: None,
-        phase: "Running".into(),
-        ip: None,
+        ..common::pod(name, None)
     };
     Member {
-        name: name.into(),
         pod: if shown == Shown::NoPod { Pod::Absent } else { Pod::Present(pod) },
-        agent: agent(shown, since),
-        doing: None,
-        failures: Vec::new(),
-        markers: Markers { active: Some(false), ready: Some(false) },
-        task: Task::NotAsked,
-        quiet: Quiet::No,
+        ..common::member(name, agent(shown, since), None)
     }
 }
 
@@ -217,6 +183,7 @@ impl Facet {
             refused: None,
             generation: 1,
             deleting: false,
+            finalized: false,
             standing,
             pods: vec![lone(self::member(NAMES[0], Shown::Serves, SOON)), lone(member)],
             owned: Owned::default(),
@@ -313,8 +280,9 @@ impl Facet {
 }
 
 fn templates() -> [Arc<Desired>; 2] {
-    let object: TimesTenClassic = serde_saphyr::from_str(OBJECT).unwrap();
-    let desired = Desired::of(&object).unwrap();
+    let ttspec =
+        format!("{}, replicationTopology: none, replicas: 2, reexamine: old", common::IMAGE);
+    let desired = common::desired(&ttspec);
     [DatabaseLost::Manual, DatabaseLost::Recreate].map(|lost| {
         let mut desired = desired.clone();
         desired.database_lost = lost;

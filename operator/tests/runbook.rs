@@ -6,7 +6,7 @@ use timesten_operator::decide::human::Cause;
 const RUNBOOK: &str = include_str!("../../docs/runbook.md");
 
 /// Reasons that ask for a human, though the operator goes on by itself.
-const WARNINGS: [&str; 13] = [
+const WARNINGS: [&str; 19] = [
     "StandbyRebuildFailing",
     "TrappedDataKept",
     "WaitingTooLong",
@@ -20,6 +20,12 @@ const WARNINGS: [&str; 13] = [
     "CannotBeChanged",
     "NameTaken",
     "SubscriberCopyFailing",
+    "CacheGroupsTakeLong",
+    "NoCacheGroups",
+    "CacheCredentialsMissing",
+    "CacheAgentStopped",
+    "CacheGroupsDiffer",
+    "AwtBehind",
 ];
 
 #[test]

@@ -2,35 +2,26 @@
 //! which pod may be deleted, what may begin when, and that a crash at any write changes nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod common;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::{LONG, NAMES, SHORT, heard, serving};
 use rstest::rstest;
-use timesten_operator::agent::{
-    Daemon, Db, Facts, Instance, PeerState, RepScheme, RepState, RunState,
-};
-use timesten_operator::crd::{TimesTenClassic, TimesTenClassicStatus};
+use timesten_operator::agent::{Db, Facts, RepState};
+use timesten_operator::crd::TimesTenClassicStatus;
 use timesten_operator::decide::{Plan, decide};
 use timesten_operator::desired::{Desired, ImageUpgrades};
 use timesten_operator::objects::{self, Parts};
 use timesten_operator::observation::{
-    Agent, Heard, Markers, Member, Observation, Owned, Pod, PodFacts, Quiet, Role, Task,
-    TtContainer,
+    Markers, Member, Observation, Owned, Pod, PodFacts, Role, TtContainer,
 };
 use timesten_operator::operator::Identity;
 use timesten_operator::pair::{Both, Ordinal};
 use timesten_operator::report;
 use timesten_operator::standing::upgrade::{Failed, Phase, Upgrade, Upgrades};
-use timesten_operator::standing::{Incarnation, Occasion, Outcome, Standing, State};
-
-const OBJECT: &str = "
-apiVersion: timesten.oracle.com/v5
-kind: TimesTenClassic
-metadata: {name: sample, namespace: test, uid: 11111111-1111-4111-8111-111111111111}
-spec: {ttspec: {image: old, storageClassName: fast}}
-";
-const LONG: Duration = Duration::from_secs(3600);
-const SHORT: Duration = Duration::from_millis(10);
+use timesten_operator::standing::{Occasion, Outcome, Standing, State};
 
 /// What a member shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,18 +38,7 @@ const SHOWN: [Shown; 5] =
 
 fn member(name: &str, shown: Shown, image: &str, role: Role) -> Member {
     let rep_state = if role == Role::Active { RepState::Active } else { RepState::Standby };
-    let good = Facts {
-        meaningful: true,
-        instance: Instance::Exists,
-        daemon: Daemon::Up,
-        db: Db::Loaded,
-        rep_scheme: RepScheme::Exists,
-        rep_agent: RunState::Running,
-        rep_state,
-        peer_state: PeerState::Start,
-        open: Some(true),
-        ..Facts::default()
-    };
+    let good = serving(rep_state);
     let facts = match shown {
         Shown::Unloaded => Facts { db: Db::Unloaded, ..good },
         _ => good,
@@ -68,26 +48,16 @@ fn member(name: &str, shown: Shown, image: &str, role: Role) -> Member {
         _ => TtContainer::Running,
     };
     let pod = PodFacts {
-        incarnation: Incarnation { uid: format!("uid-of-{name}"), restarts: 0 },
         terminating: shown == Shown::Dying,
         tt,
-        node_ready: Some(true),
-        cordoned: false,
-        role: Some(role),
         image: Some(image.into()),
-        phase: "Running".into(),
         ready: true,
-        ip: None,
+        ..common::pod(name, Some(role))
     };
     Member {
-        name: name.into(),
         pod: if shown == Shown::NoPod { Pod::Absent } else { Pod::Present(pod) },
-        agent: Agent::Heard(Heard { facts, asked: SHORT, unchanged: LONG }),
-        doing: None,
-        failures: Vec::new(),
         markers: Markers { active: Some(role == Role::Active), ready: Some(true) },
-        quiet: Quiet::No,
-        task: Task::NotAsked,
+        ..common::member(name, heard(facts), Some(role))
     }
 }
 
@@ -134,34 +104,16 @@ impl Facet {
         let failed = self.failed.then(|| Failed { image: "new".into(), why: "a reason".into() });
         let image = now.as_ref().map_or("old", |upgrade| upgrade.target()).to_owned();
         let upgrades = Upgrades { image: Some(image), now, failed, ..Upgrades::default() };
-        let known = |name: &str| Some(Incarnation { uid: format!("uid-of-{name}"), restarts: 0 });
-        let names = ["sample-0", "sample-1"];
+        let members = Both {
+            zero: member(NAMES[0], self.shown[0], self.images[0], Role::Active),
+            one: member(NAMES[1], self.shown[1], self.images[1], Role::Standby),
+        };
+        let standing = Standing { upgrades, ..common::standing(self.state) };
         Observation {
-            subscribers: Vec::new(),
-            now: jiff::Timestamp::UNIX_EPOCH,
-            desired: Ok(Arc::new(desired)),
-            refused: None,
-            generation: 1,
-            deleting: false,
-            standing: Standing {
-                state: self.state,
-                previous: State::Normal,
-                term: 7,
-                incarnations: Both { zero: known(names[0]), one: known(names[1]) },
-                upgrades,
-                ..Standing::new()
-            },
             in_state: self.since,
-            intent_age: None,
-            task_age: Duration::ZERO,
             rebuild_age: self.since,
-            members: Both {
-                zero: member(names[0], self.shown[0], self.images[0], Role::Active),
-                one: member(names[1], self.shown[1], self.images[1], Role::Standby),
-            },
             owned: Owned { image: self.template.map(Into::into), ..Owned::default() },
-            locked_out: None,
-            fresh_id: "fresh".into(),
+            ..common::seen(Arc::new(desired), standing, members)
         }
     }
 
@@ -213,8 +165,7 @@ impl Facet {
 }
 
 fn template() -> Desired {
-    let object: TimesTenClassic = serde_saphyr::from_str(OBJECT).unwrap();
-    Desired::of(&object).unwrap()
+    common::desired("image: old")
 }
 
 /// All combinations of what is on record, asked for and in the template.

@@ -5,6 +5,7 @@
 mod actions;
 mod damage;
 mod span;
+mod ways;
 
 use std::path::PathBuf;
 
@@ -16,10 +17,11 @@ pub use actions::{
     Refused, Seen, Step,
 };
 pub use damage::{
-    BreakImage, Crash, CrashPoint, Evict, Files, ImageFault, Invalidate, Link, Peer, Rep, Scale,
-    SetClock, SetPeer, SetRepState, Sidecar, Trigger,
+    BreakImage, Evict, Files, ImageFault, Invalidate, Peer, Rep, Scale, SetClock, SetPeer,
+    SetRepState, Sidecar,
 };
 pub use span::Span;
+pub use ways::{Crash, CrashPoint, Link, Reach, Trigger};
 
 /// A scenario.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -94,6 +96,9 @@ pub struct Setting {
     /// sent is lost in a crash.
     #[serde(default)]
     pub durable: Option<bool>,
+    /// How many kilobytes of log a commit takes. Default: 1.
+    #[serde(default)]
+    pub commit_kilobytes: Option<u32>,
     /// How often the application writes; `never` for not at all. Default: 100ms.
     #[serde(default)]
     pub writes_every: Option<Span>,

@@ -111,12 +111,33 @@ fn find(name: &str) -> anyhow::Result<PathBuf> {
     if Path::new(name).is_file() {
         return Ok(name.into());
     }
-    files(&[])?
-        .into_iter()
-        .find(|file| file.file_stem().is_some_and(|stem| stem.to_string_lossy() == name))
-        .ok_or_else(|| {
-            anyhow::anyhow!("there is no scenario {name:?}: name a file, or one of the catalogue")
-        })
+    let files = files(&[])?;
+    let is = |file: &&PathBuf| stem(file) == name;
+    match files.iter().filter(is).collect::<Vec<_>>().as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => anyhow::bail!("there is no scenario {name:?}: {}", advice(name, &files)),
+        several => {
+            let paths: Vec<_> = several.iter().map(|file| file.display().to_string()).collect();
+            anyhow::bail!("several scenarios are called {name:?}: name one of {}", paths.join(", "))
+        }
+    }
+}
+
+/// The name of the scenario in a file.
+fn stem(file: &Path) -> std::borrow::Cow<'_, str> {
+    file.file_stem().unwrap_or_default().to_string_lossy()
+}
+
+/// What may have been meant: the names that have most of its words, or parts of words.
+fn advice(name: &str, files: &[PathBuf]) -> String {
+    let words: Vec<&str> = name.split(['-', '_', ' ', '/']).filter(|word| word.len() > 2).collect();
+    let common = |file: &Path| words.iter().filter(|word| stem(file).contains(**word)).count();
+    let most = files.iter().map(|file| common(file)).max().filter(|most| *most > 0);
+    let Some(most) = most else {
+        return "name a file, or a scenario that `ttlab run` lists".to_owned();
+    };
+    let near = files.iter().filter(|file| common(file) == most).map(|file| stem(file));
+    format!("is it {}?", near.take(6).collect::<Vec<_>>().join(", or "))
 }
 
 /// All scenario files below the paths, in order; below the catalogue when there are none.

@@ -3,6 +3,8 @@
 //!
 //! Never: look at how the operator does something, only at what is true afterwards.
 
+mod cache;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -64,6 +66,40 @@ pub enum Sight {
         /// A subscriber alone.
         subscriber: bool,
     },
+    /// Somebody has interfered: what has a deadline has it from here on.
+    Interfered,
+    /// An object is being deleted, and still there.
+    Deleting(String),
+    /// An object is gone.
+    Gone {
+        /// Which.
+        object: String,
+        /// Its spec wanted its cache groups to be cleaned up.
+        cleanup: bool,
+    },
+    /// A pod is told to do away with cache groups.
+    Uncached {
+        /// Which pod.
+        pod: String,
+        /// What it is told.
+        verb: String,
+        /// Its object is being deleted.
+        deleting: bool,
+    },
+    /// An agent runs on a host, with the credentials that its object has then; or has ended.
+    Agent(String, bool),
+    /// An object's credentials, as they were written: made anew, or changed.
+    Credentials {
+        /// The object.
+        of: String,
+        /// Its UID: one that is made again under the same name has credentials of its own.
+        uid: String,
+        /// The names and passwords that agents take up when they start, and, as long as there are any, those
+        /// that they took up before. They are compared, and never shown.
+        secrets: Vec<String>,
+        /// The Secret was created.
+        created: bool,
+    },
     /// The operator said something.
     Event {
         /// About which object.
@@ -93,6 +129,16 @@ pub struct Oracles {
     writable: BTreeSet<String>,
     notes: BTreeMap<(String, String, String), Duration>,
     destructions: BTreeMap<String, Vec<Duration>>,
+    /// Since when objects are being deleted.
+    deleting: BTreeMap<String, Duration>,
+    /// When somebody has interfered last.
+    interfered: Duration,
+    /// What objects that are gone have left was wanted to be left.
+    unwanted: bool,
+    /// The UID of each object, and the credentials that its agents take up when they start.
+    credentials: BTreeMap<String, (String, String)>,
+    /// Those that each running agent was started with.
+    agents: BTreeMap<String, (String, String)>,
     /// The pair is in state Normal.
     normal: bool,
     /// Something was touched, and whether it was subscribers alone.
@@ -106,7 +152,8 @@ pub struct Oracles {
 const TURNED_AWAY: Duration = Duration::from_secs(60);
 
 /// The verbs that nobody may send whose intent is not on record (I7).
-pub const DANGEROUS: [&str; 4] = ["createDb", "repStateSetActive", "destroyDb", "repDuplicate"];
+pub const DANGEROUS: [&str; 6] =
+    ["createDb", "repStateSetActive", "destroyDb", "repDuplicate", "createCg", "cleanupCache"];
 
 /// In one pod a database may be destroyed so often within so much time (I5): pauses that double from
 /// two seconds leave room for nine, and a new operator begins with short ones.
@@ -154,6 +201,23 @@ impl Oracles {
             Sight::Subscriber(host, deed) => self.subscriber(at, &host, &deed),
             Sight::Touched { subscriber } => {
                 self.touched = Some(subscriber && self.touched.unwrap_or(true));
+            }
+            Sight::Interfered => self.interfered = at,
+            Sight::Deleting(object) => {
+                self.deleting.entry(object).or_insert(at);
+            }
+            Sight::Gone { object, cleanup } => self.gone(at, &object, cleanup),
+            Sight::Uncached { pod, verb, deleting } => self.uncached(at, &pod, &verb, deleting),
+            Sight::Agent(host, true) => {
+                let object = host.split('.').nth(1).unwrap_or_default();
+                let known = self.credentials.get(object).cloned().unwrap_or_default();
+                self.agents.insert(host, known);
+            }
+            Sight::Agent(host, false) => {
+                self.agents.remove(&host);
+            }
+            Sight::Credentials { of, uid, secrets, created } => {
+                self.credentials(at, of, uid, &secrets, created);
             }
             Sight::Event { of, reason, note } => self.event(at, of, reason, note),
         }
@@ -230,6 +294,41 @@ impl Oracles {
         if times.len() > most {
             let details = vec![format!("{pod}: {} times within {within:?}", times.len())];
             self.broken(at, "bounded-rebuilds", "a database is destroyed over and over", details);
+        }
+    }
+
+    /// Credentials are not made anew while agents run that know others (I15). What a user edits is
+    /// the user's affair.
+    fn credentials(
+        &mut self,
+        at: Duration,
+        of: String,
+        uid: String,
+        secrets: &[String],
+        created: bool,
+    ) {
+        let other = |(object, known): &(String, String)| *object == uid && !secrets.contains(known);
+        let others = self.agents.iter().filter(|(_, known)| other(known));
+        let others: Vec<String> = others.map(|(host, _)| host.clone()).collect();
+        if created && !others.is_empty() {
+            let message = "credentials are made anew while agents run that know others";
+            self.broken(at, "credentials-kept", message, others);
+        }
+        self.credentials.insert(of, (uid, secrets.first().cloned().unwrap_or_default()));
+    }
+
+    /// At the end, in state Normal: the marks in a pod are those of its role (I10).
+    pub fn marked(&mut self, at: Duration, host: &str, active: bool, markers: &BTreeSet<String>) {
+        let has = |path: &str| markers.contains(path);
+        if has("/tmp/active") != active || !has("/tmp/readiness") {
+            let role = if active { "active" } else { "standby" };
+            let details = vec![format!("{host}, the {role}, has {markers:?}")];
+            self.broken(
+                at,
+                "marks-match-roles",
+                "a pod does not have the marks of its role",
+                details,
+            );
         }
     }
 

@@ -55,6 +55,8 @@ pub struct Outcome {
     pub virtual_time: Duration,
     /// How long it took outside.
     pub real_time: Duration,
+    /// Real time from the world's beginning until the last step was done: what the story itself takes.
+    pub told: Duration,
     /// The longest time without service after the first fault.
     pub recovery: Option<Duration>,
     /// The rows of the failure catalogue that it shows.
@@ -135,6 +137,7 @@ fn outcome(
         trace_hash: played.trace_hash,
         virtual_time: played.virtual_time,
         real_time,
+        told: played.told,
         recovery: played.recovery,
         shows: case.shows.clone(),
         states: played.states,
@@ -159,6 +162,7 @@ struct Played {
     violation: Option<Violation>,
     trace_hash: String,
     virtual_time: Duration,
+    told: Duration,
     recovery: Option<Duration>,
     states: Vec<String>,
     timeline: Timeline,
@@ -185,20 +189,22 @@ fn play(case: &Case, seed: u64, hour: Duration, reference: Vec<String>) -> Playe
     builder.rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_le_bytes()));
     match builder.build() {
         Ok(runtime) => runtime.block_on(async {
+            let watch = stopwatch::start();
             let world = World::start(options(&case.world, seed)).await;
-            story(case, world, (SETTLE, hour), reference).await
+            story(case, world, (SETTLE, hour), reference, watch).await
         }),
         Err(error) => Played::none("runtime", format!("no runtime: {error}")),
     }
 }
 
-/// Tells a story in a world. At its end the world settles for a while, and is quiet for an hour, or
+/// Tells a story in a world, since whose beginning the watch runs. At its end the world settles for a while, and is quiet for an hour, or
 /// another span; none if that is zero.
 async fn story(
     case: &Case,
     world: Result<World, WorldError>,
     (settle, hour): (Duration, Duration),
     reference: Vec<String>,
+    watch: stopwatch::Stopwatch,
 ) -> Played {
     let world = match world {
         Ok(world) => Arc::new(world),
@@ -211,7 +217,8 @@ async fn story(
         for (index, step) in case.steps.iter().enumerate() {
             player.step(index + 1, step).await?;
         }
-        player.come_to_rest(TO_REST).await
+        let told = watch.elapsed();
+        player.come_to_rest(TO_REST).await.map(|()| told)
     };
     let played = tokio::select! {
         biased;
@@ -225,14 +232,19 @@ async fn story(
     };
     let virtual_time = world.record.now();
     let recovery = player.recovery();
-    if let Err(violation) = played {
-        world.record.with(|record| {
-            record.oracles.violation.get_or_insert(violation);
-        });
-    } else {
-        player.bound_recovery();
-        player.lost_commits();
-    }
+    let told = match played {
+        Ok(told) => {
+            player.bound_recovery();
+            player.lost_commits();
+            told
+        }
+        Err(violation) => {
+            world.record.with(|record| {
+                record.oracles.violation.get_or_insert(violation);
+            });
+            watch.elapsed()
+        }
+    };
     // The hash is that of the story; the hour after it adds nothing to compare.
     let trace_hash = world.record.with(|record| record.trace_hash());
     let shape = reference::shape(&world).await;
@@ -254,6 +266,7 @@ async fn story(
         violation: record.oracles.violation.clone(),
         trace_hash,
         virtual_time,
+        told,
         recovery,
         states: record.states.remove(OBJECT).unwrap_or_default(),
         timeline: std::mem::take(&mut record.timeline),
@@ -293,6 +306,7 @@ fn options(setting: &Setting, seed: u64) -> WorldOptions {
         durations,
         kubelet,
         durable: setting.durable.unwrap_or(true),
+        commit_bytes: 1024 * u64::from(setting.commit_kilobytes.unwrap_or(1)),
         writes_every: Some(setting.writes_every.map_or(usual, |Span(every)| every)),
         operators: setting.operators.unwrap_or(1),
         election: setting.election.unwrap_or_else(|| setting.operators.is_some()),

@@ -12,7 +12,7 @@ mod routes;
 mod server;
 mod tap;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use fake_agent::{Durations, Fleet, FleetOptions};
@@ -39,7 +39,7 @@ pub use self::server::Server;
 pub use self::tap::{Tap, Trap};
 
 use self::operators::Place;
-use crate::determinism::Seeded;
+use crate::determinism::{Seeded, on_seeded_thread};
 use crate::network::{Network, OPERATOR};
 
 /// The namespace that scenarios play in, unless they are on a server of somebody else.
@@ -64,6 +64,8 @@ pub struct WorldOptions {
     pub kubelet: Timings,
     /// A commit is on disk when it is acknowledged.
     pub durable: bool,
+    /// How many bytes of log a commit takes.
+    pub commit_bytes: u64,
     /// How often the application writes.
     pub writes_every: Option<Duration>,
     /// How many operators there are.
@@ -81,6 +83,7 @@ impl Default for WorldOptions {
             durations: Durations::default(),
             kubelet: Timings::default(),
             durable: true,
+            commit_bytes: 1024,
             writes_every: Some(Duration::from_millis(100)),
             operators: 1,
             election: false,
@@ -118,8 +121,14 @@ pub struct World {
 
 /// Why a world does not start.
 #[derive(Debug, thiserror::Error)]
-#[error("the fake cluster does not take the definition of TimesTenClassic: {0}")]
-pub struct WorldError(#[from] kube::Error);
+pub enum WorldError {
+    /// The API server refuses the definition.
+    #[error("the fake cluster does not take the definition of TimesTenClassic: {0}")]
+    Definition(#[from] kube::Error),
+    /// The system gives no thread to define it on.
+    #[error("no server that knows TimesTenClassic could be made: {0}")]
+    Thread(#[from] std::io::Error),
+}
 
 impl World {
     /// Starts everything but the user.
@@ -128,7 +137,11 @@ impl World {
     /// When the API server refuses the CRD.
     pub async fn start(options: WorldOptions) -> Result<Self, WorldError> {
         let clock = clock(options.virtual_time);
-        let api = ApiServer::new(Options { clock: time(&clock), seed: options.seed });
+        let of_world = Options { clock: time(&clock), seed: options.seed };
+        let api = match options.virtual_time {
+            true => defined()?.copy(of_world),
+            false => define(ApiServer::new(of_world)).await?,
+        };
         Self::furnish(Server::Fake(api), clock, options).await
     }
 
@@ -150,6 +163,7 @@ impl World {
             unix_time: Arc::new(move || seconds.now().as_second()),
             seed: options.seed,
             durable: options.durable,
+            commit_bytes: options.commit_bytes,
             ..FleetOptions::default()
         });
         let (network, routes) = (Network::default(), Routes::default());
@@ -159,7 +173,6 @@ impl World {
         tasks.spawn(record.clone().follow(sources.0, sources.1, routes.clone(), clock.clone()));
         match &api {
             Server::Fake(api) => {
-                define(&api.client()).await?;
                 tasks.spawn(controllers::controllers(api.client(), time(&clock)));
             }
             Server::Foreign(foreign) => {
@@ -313,10 +326,32 @@ fn time(clock: &Clock) -> fake_apiserver::Clock {
     Arc::new(move || clock.now())
 }
 
-async fn define(client: &Client) -> Result<(), WorldError> {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+/// Lets a server know TimesTenClassic.
+async fn define(api: ApiServer) -> Result<ApiServer, WorldError> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(api.client());
     definitions.create(&PostParams::default(), &timesten_operator::crd::crd()).await?;
-    Ok(())
+    Ok(api)
+}
+
+/// A server that knows TimesTenClassic, at the moment when virtual worlds begin: they begin with copies of it, for the
+/// definition is so large that to read it takes longer than the rest of many a world.
+///
+/// It is made on a thread of its own, so that the world that comes first has the same chance as all others.
+fn defined() -> Result<&'static ApiServer, WorldError> {
+    static DEFINED: OnceLock<ApiServer> = OnceLock::new();
+    if let Some(made) = DEFINED.get() {
+        return Ok(made);
+    }
+    let made = on_seeded_thread(0, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        runtime.block_on(define(ApiServer::new(Options::at(epoch(), 0))))
+    });
+    let made = made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    Ok(DEFINED.get_or_init(|| made))
+}
+
+fn epoch() -> Timestamp {
+    Timestamp::from_second(EPOCH).unwrap_or_default()
 }
 
 fn clock(virtual_time: bool) -> Clock {
@@ -324,10 +359,7 @@ fn clock(virtual_time: bool) -> Clock {
         return Clock::system();
     }
     let began = Instant::now();
-    Clock::new(move || {
-        let epoch = Timestamp::from_second(EPOCH).unwrap_or_default();
-        epoch.checked_add(began.elapsed()).unwrap_or(epoch)
-    })
+    Clock::new(move || epoch().checked_add(began.elapsed()).unwrap_or(epoch()))
 }
 
 /// Chance: the world's own, or the system's.

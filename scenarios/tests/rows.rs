@@ -1,5 +1,5 @@
-//! Every row of the failure catalogue has a scenario that shows it, but for those of a committed
-//! list, which must be true both ways.
+//! Every scenario has a name of its own. Every row of the failure catalogue has a scenario that
+//! shows it, but for those of a committed list, which must be true both ways.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,12 +23,16 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn shown() -> BTreeMap<u32, Vec<String>> {
+fn catalog() -> Vec<PathBuf> {
     let mut found = Vec::new();
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog"), &mut found);
     found.sort();
+    found
+}
+
+fn shown() -> BTreeMap<u32, Vec<String>> {
     let mut shown: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-    for file in found {
+    for file in catalog() {
         let case = Case::read(&file).unwrap();
         for row in case.shows {
             shown.entry(row).or_default().push(case.name.clone());
@@ -64,4 +68,15 @@ fn every_row_is_shown_or_known_to_be_missing() {
     assert!(lost.is_empty(), "no scenario shows rows {lost:?}: write one with `shows: [row]`");
     let stale: Vec<_> = missing.iter().filter(|row| shown.contains_key(row)).collect();
     assert!(stale.is_empty(), "rows {stale:?} are shown now: take them out of missing.txt");
+}
+
+#[test]
+fn no_two_scenarios_have_the_same_name() {
+    let mut named: BTreeMap<_, Vec<PathBuf>> = BTreeMap::new();
+    for file in catalog() {
+        // That the name in the file is the same, the language demands.
+        named.entry(file.file_stem().unwrap().to_owned()).or_default().push(file);
+    }
+    named.retain(|_, files| files.len() > 1);
+    assert!(named.is_empty(), "put what tells them apart into their names: {named:#?}");
 }

@@ -129,6 +129,7 @@ pub(crate) struct Digest {
     pub database: DatabaseState,
     pub open: bool,
     pub rep_agent: bool,
+    pub cache_agent: bool,
     pub rep_state: &'static str,
     pub peer: &'static str,
     pub contact: bool,

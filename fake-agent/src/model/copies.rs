@@ -56,12 +56,19 @@ impl World {
             return Err(TtError::no_database());
         };
         copy.subscriber = subscriber;
+        if subscriber {
+            // `-noKeepCG`: their tables become ordinary ones.
+            copy.cache_groups.clear();
+        }
         let cache = copy.cache_user_set && !copy.cache_groups.is_empty();
+        if cache {
+            self.oracle.made.insert(host.to_owned());
+        }
         let Some(container) = self.containers.get_mut(host) else { return Ok(()) };
         if let Some(volume) = self.volumes.get_mut(&container.spec.volume) {
             volume.database = Some(copy);
             let mut loaded = Loaded::new(true);
-            loaded.cache_agent = cache && !subscriber;
+            loaded.cache_agent = cache;
             container.memory = Memory::In(loaded);
         }
         if !subscriber && let Some((loaded, database)) = self.both_mut(source) {

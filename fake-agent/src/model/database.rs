@@ -1,6 +1,7 @@
 //! What is on a volume: the instance and, perhaps, a database with its log.
 
 use super::history::History;
+use super::oracle::CacheGroup;
 use super::scheme::Scheme;
 use crate::view::{PeerState, RepState};
 
@@ -49,7 +50,9 @@ pub(crate) struct Database {
     /// It was copied for a subscriber of the scheme.
     pub subscriber: bool,
     pub ping: i64,
-    pub cache_groups: Vec<String>,
+    pub cache_groups: Vec<CacheGroup>,
+    /// Log position up to which AWT cache groups are known to have sent their rows.
+    pub sent: u64,
     pub cache_user_set: bool,
     /// PermSize in MB.
     pub perm_size: u64,
@@ -71,6 +74,7 @@ impl Database {
             subscriber: false,
             ping: 0,
             cache_groups: Vec::new(),
+            sent: 0,
             cache_user_set: false,
             perm_size,
         }

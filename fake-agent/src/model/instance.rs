@@ -29,6 +29,7 @@ impl World {
             database: if unloaded { DatabaseState::Unloaded } else { DatabaseState::None },
             open: false,
             rep_agent: false,
+            cache_agent: false,
             rep_state: "-",
             peer: "-",
             contact: false,

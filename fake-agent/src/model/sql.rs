@@ -2,6 +2,7 @@
 //! a known word and not contain `syntax error`; cache groups are remembered by name.
 
 use super::TtResult;
+use super::oracle::{CacheGroup, Kind};
 use super::scheme::syntax_error;
 
 const KNOWN: &[&str] = &[
@@ -42,8 +43,8 @@ const KNOWN: &[&str] = &[
 /// What a script changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ran {
-    /// Names of cache groups created.
-    pub cache_groups: Vec<String>,
+    /// Cache groups created.
+    pub cache_groups: Vec<CacheGroup>,
 }
 
 /// Runs a script. The first statement that fails ends it.
@@ -63,8 +64,8 @@ pub(crate) fn run(script: &[u8]) -> TtResult<Ran> {
     Ok(ran)
 }
 
-/// `CREATE … CACHE GROUP name …` gives the name.
-fn cache_group(words: &[&str]) -> Option<String> {
+/// `CREATE … CACHE GROUP name …` gives its name, and what it is for.
+fn cache_group(words: &[&str]) -> Option<CacheGroup> {
     let is = |word: &str, wanted: &str| word.eq_ignore_ascii_case(wanted);
     if !is(words.first()?, "create") {
         return None;
@@ -72,7 +73,14 @@ fn cache_group(words: &[&str]) -> Option<String> {
     let at = words
         .windows(2)
         .position(|pair| matches!(pair, [a, b] if is(a, "cache") && is(b, "group")))?;
-    Some(words.get(at + 2)?.trim_end_matches('(').to_owned())
+    let says = |wanted: &str| words.iter().take(at).any(|word| is(word, wanted));
+    let kind = match () {
+        () if says("awt") || says("writethrough") && says("asynchronous") => Kind::Awt,
+        () if says("readonly") => Kind::ReadOnly,
+        () => Kind::Other,
+    };
+    let name = words.get(at + 2)?.trim_end_matches('(').to_owned();
+    Some(CacheGroup { name, kind })
 }
 
 /// Statements with the line they begin on; `--` and `#` comments and `/` lines dropped.
@@ -109,7 +117,10 @@ mod tests {
     #[test]
     fn finds_cache_groups() {
         let ran = run(b"-- cache\nCREATE DYNAMIC ASYNCHRONOUS WRITETHROUGH CACHE GROUP cg1\nFROM t(a NUMBER);\nLOAD CACHE GROUP cg1 COMMIT EVERY 256 ROWS;").unwrap();
-        assert_eq!(ran.cache_groups, ["cg1"]);
+        let group = CacheGroup { name: "cg1".into(), kind: Kind::Awt };
+        assert_eq!(ran.cache_groups, [group]);
+        let ran = run(b"create readonly cache group ro from t (a int);").unwrap();
+        assert_eq!(ran.cache_groups[0].kind, Kind::ReadOnly);
     }
 
     #[test]

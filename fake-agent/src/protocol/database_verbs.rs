@@ -139,15 +139,18 @@ impl World {
             return Err(TtError::other("there is no cachegroups.sql in /ttconfig"));
         };
         self.set_cache_agent(host, true)?;
+        self.need_oracle()?;
         let ran = sql::run(&script)?;
-        if let Some(database) = self.database_mut(host) {
-            for group in ran.cache_groups {
-                if database.cache_groups.contains(&group) {
-                    let text = format!("Cache group {group} already exists");
-                    return Err(TtError::tt(2207, &text));
-                }
-                database.cache_groups.push(group);
+        let Some(database) = self.database_mut(host) else { return Ok(()) };
+        for group in ran.cache_groups {
+            if database.cache_groups.iter().any(|known| known.name == group.name) {
+                let text = format!("Cache group {} already exists", group.name);
+                return Err(TtError::tt(2207, &text));
             }
+            database.cache_groups.push(group);
+        }
+        if !database.cache_groups.is_empty() {
+            self.oracle.made.insert(host.to_owned());
         }
         Ok(())
     }

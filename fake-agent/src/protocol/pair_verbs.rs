@@ -75,9 +75,10 @@ impl World {
         Ok(())
     }
 
-    pub(crate) fn cleanup_cache(&mut self, host: &str) -> Reply {
-        let result = self.drop_scheme(host).and_then(|()| self.drop_cache_groups(host));
-        match result {
+    pub(crate) fn cleanup_cache(&mut self, host: &str, form: &Params) -> Reply {
+        let script = form.get("runOraScript").is_some_and(|word| word == "yes");
+        let other = form.get("runOraScriptForOther").filter(|_| script);
+        match self.clean_up(host, other) {
             Ok(()) => Reply::ok().with("msg", json!("")),
             Err(error) => {
                 let text = error.message.clone();

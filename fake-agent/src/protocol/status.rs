@@ -12,6 +12,7 @@ use super::reply::Reply;
 use super::request::Params;
 use crate::model::container::{Contact, Container, Loaded};
 use crate::model::database::Database;
+use crate::model::oracle::{self, Kind};
 use crate::model::replication::LOG_FILE_BYTES;
 use crate::model::scheme::{ReturnService, Scheme};
 use crate::options::PeerView;
@@ -230,16 +231,20 @@ fn database_part<'a>(
         local_commit: flag(|scheme| scheme.local_commit),
         n_cache_groups: database.cache_groups.len(),
         cache_uid_pwd_set: database.cache_user_set,
-        cachegroups: database.cache_groups.iter().map(|name| cache_group(name)).collect(),
-        awt_behind_mb: (!database.cache_groups.is_empty()).then_some(0.0),
+        cachegroups: database.cache_groups.iter().map(cache_group).collect(),
+        awt_behind_mb: world.awt_behind(host),
         monitor: monitor.into(),
         configuration: configuration.into(),
         system_stats: [("stmt.executes.count", database.history.end().to_string())].into(),
     }
 }
 
-fn cache_group(name: &str) -> CacheGroup<'_> {
-    CacheGroup { owner: "CACHEUSER", name, refresh_mode: "None", refresh_state: "Off" }
+fn cache_group(group: &oracle::CacheGroup) -> CacheGroup<'_> {
+    let (refresh_mode, refresh_state) = match group.kind {
+        Kind::ReadOnly => ("Incremental", "On"),
+        Kind::Awt | Kind::Other => ("None", "Off"),
+    };
+    CacheGroup { owner: "CACHEUSER", name: &group.name, refresh_mode, refresh_state }
 }
 
 fn peer_word(world: &World, loaded: &Loaded, database: &Database) -> &'static str {

@@ -205,7 +205,7 @@ impl World {
             Verb::SetSubStateStart => generic(self.set_peer(host, PeerState::Start)),
             Verb::StartCacheAgent => generic(self.set_cache_agent(host, true)),
             Verb::StopCacheAgent => generic(self.set_cache_agent(host, false)),
-            Verb::CleanupCache => self.cleanup_cache(host),
+            Verb::CleanupCache => self.cleanup_cache(host, form),
             Verb::SetReadiness => self.marker(host, "/tmp/readiness", true),
             Verb::ClearReadiness => self.marker(host, "/tmp/readiness", false),
             Verb::SetActive => self.marker(host, "/tmp/active", true),

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use super::lab::{HOSTS, Lab, json as body, post_request};
 
+const AWT: &str = "create asynchronous writethrough cache group cg from t (a int);";
+
 fn check(name: &str, reply: &Value) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../snapshots/agent")
@@ -59,8 +61,7 @@ async fn status_of_a_pair() {
 
 #[tokio::test(start_paused = true)]
 async fn status_with_cache_groups_and_twosafe() {
-    let config =
-        [("cacheUser", "c/t/o"), ("cachegroups.sql", "create cache group cg from t (a int);")];
+    let config = [("cacheUser", "c/t/o"), ("cachegroups.sql", AWT)];
     let lab = Lab::with(fake_agent::FleetOptions::default(), &config).await;
     lab.active("RETURN TWOSAFE DISABLE RETURN ALL 1").await;
     lab.post_as(0, 0, "createCg", &[]).await;

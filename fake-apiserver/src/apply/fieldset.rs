@@ -42,6 +42,23 @@ impl FieldSet {
         Value::Object(map)
     }
 
+    /// Whether some field of the set is in another one, as `fieldsV1` writes it.
+    pub(crate) fn overlaps(&self, written: &Value) -> bool {
+        (self.member && is_written(written))
+            || self
+                .children
+                .iter()
+                .any(|(key, child)| written.get(key).is_some_and(|written| child.overlaps(written)))
+    }
+
+    /// Whether all fields of the set are in another one, as `fieldsV1` writes it.
+    pub(crate) fn is_within(&self, written: &Value) -> bool {
+        (!self.member || is_written(written))
+            && self.children.iter().all(|(key, child)| {
+                written.get(key).is_some_and(|written| child.is_within(written))
+            })
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         !self.member && self.children.is_empty()
     }
@@ -220,8 +237,12 @@ impl FieldSet {
         match old {
             Value::Object(before) if !schema.is_atomic() => {
                 for (key, value) in before {
+                    let now = new.get(key);
+                    if now == Some(value) {
+                        continue;
+                    }
                     let field = schema.field(key).unwrap_or(Schema::any());
-                    let child = match new.get(key) {
+                    let child = match now {
                         None => Self::whole(value, field),
                         Some(now) => Self::removed(value, now, field),
                     };
@@ -254,8 +275,12 @@ impl FieldSet {
             (Value::Object(before), Value::Object(after)) if !schema.is_atomic() => {
                 let mut set = Self::default();
                 for (key, value) in after {
+                    let was = before.get(key);
+                    if was == Some(value) {
+                        continue;
+                    }
                     let field = schema.field(key).unwrap_or(Schema::any());
-                    set.insert(format!("f:{key}"), Self::changed(before.get(key), value, field));
+                    set.insert(format!("f:{key}"), Self::changed(was, value, field));
                 }
                 set
             }
@@ -271,6 +296,11 @@ impl FieldSet {
             _ => Self::default().mark(),
         }
     }
+}
+
+/// Whether the field here is itself in a set, as `fieldsV1` writes it: without children, or with a dot.
+fn is_written(written: &Value) -> bool {
+    written.as_object().is_some_and(|fields| fields.is_empty() || fields.contains_key("."))
 }
 
 fn is_hollow(value: &Value) -> bool {

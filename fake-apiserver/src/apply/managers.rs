@@ -48,10 +48,20 @@ impl Manager {
 
     /// Whether two entries are of one writer.
     pub(super) fn is(&self, other: &Self) -> bool {
-        self.name == other.name
-            && self.operation == other.operation
-            && self.subresource == other.subresource
-            && (self.operation == "Apply" || self.api_version == other.api_version)
+        self.is_writer(&other.name, &other.operation, &other.subresource, &other.api_version)
+    }
+
+    /// Whether an entry, as objects have it, is of this writer.
+    pub(super) fn wrote(&self, entry: &Value) -> bool {
+        let text = |key: &str| json::text(entry, &[key]);
+        self.is_writer(text("manager"), text("operation"), text("subresource"), text("apiVersion"))
+    }
+
+    fn is_writer(&self, name: &str, operation: &str, subresource: &str, version: &str) -> bool {
+        self.name == name
+            && self.operation == operation
+            && self.subresource == subresource
+            && (operation == "Apply" || self.api_version == version)
     }
 
     /// As conflicts name it: who applies is one manager in all versions.

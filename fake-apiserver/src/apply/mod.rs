@@ -96,19 +96,23 @@ pub(crate) fn track_update(old: Option<&Value>, new: &mut Value, call: &Call<'_>
     let wiped = told.is_some_and(|told| {
         told.iter().all(|entry| entry.as_object().is_some_and(serde_json::Map::is_empty))
     });
-    let mut all = match (told, old) {
-        (Some(_), _) => managers(new),
-        (None, Some(old)) => managers(old),
-        (None, None) => Vec::new(),
-    };
-    if old.is_some() && (wiped || all.is_empty()) {
+    let had = old.map(|old| json::list(old, &["metadata", "managedFields"]));
+    let entries = told.map(Vec::as_slice).or(had).unwrap_or_default();
+    if old.is_some() && (wiped || entries.is_empty()) {
         json::metadata_mut(new).remove("managedFields");
         return;
     }
     let schema = tracked(&call.resource);
     let changed = owned_through(FieldSet::changed(old, new, schema), call);
     let removed = old.map_or_else(FieldSet::default, |old| FieldSet::removed(old, new, schema));
-    let mut writer = writer(call, "Update", changed.clone());
+    let mut writer = writer(call, "Update", changed);
+    if had == Some(entries) && stay(entries, &writer, &removed) {
+        let entries = entries.to_vec();
+        json::metadata_mut(new).insert("managedFields".into(), entries.into());
+        return;
+    }
+    let mut all: Vec<Manager> = entries.iter().map(Manager::read).collect();
+    let changed = writer.fields.clone();
     let mine = all.iter().position(|manager| manager.is(&writer));
     for (index, manager) in all.iter_mut().enumerate() {
         let kept = manager.fields.difference(&removed);
@@ -126,6 +130,20 @@ pub(crate) fn track_update(old: Option<&Value>, new: &mut Value, call: &Call<'_>
     all.retain(|manager| !manager.fields.is_empty());
     cap(&mut all);
     set_managers(new, all);
+}
+
+/// Whether a write leaves all entries as they are: the writer owns what it changed already, nobody else any of it, and
+/// nothing that somebody owns is gone. Most writes do, and need no more than a look.
+fn stay(entries: &[Value], writer: &Manager, removed: &FieldSet) -> bool {
+    let stays = |entry: &Value| {
+        let fields = json::at(entry, &["fieldsV1"]).unwrap_or(&Value::Null);
+        let as_it_is = match writer.wrote(entry) {
+            true => writer.fields.is_within(fields),
+            false => !writer.fields.overlaps(fields),
+        };
+        as_it_is && !removed.overlaps(fields)
+    };
+    entries.iter().all(stays) && entries.iter().any(|entry| writer.wrote(entry))
 }
 
 /// The entry of whoever makes a call.

@@ -25,6 +25,7 @@ use crate::state::State;
 use crate::verbs::verb;
 
 /// What a server knows of those who ask.
+#[derive(Clone)]
 pub(crate) struct Access {
     /// Tokens that were given from outside.
     tokens: BTreeMap<String, Arc<User>>,

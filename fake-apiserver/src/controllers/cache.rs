@@ -100,12 +100,17 @@ fn version<K: Resource>(object: &K) -> u64 {
 pub(super) trait Kind:
     Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + Sync + 'static
 {
+    /// Its objects are written all the time, to tell that somebody is there.
+    const HEARTBEAT: bool;
+
     /// Its table.
     fn table(snapshot: &mut Snapshot) -> &mut Table<Self>;
 }
 
 macro_rules! kinds {
-    ($($table:ident: $kind:ty),* $(,)?) => {
+    (@heartbeat) => { false };
+    (@heartbeat heartbeat) => { true };
+    ($($table:ident: $kind:ty $(, $heartbeat:ident)?);* $(;)?) => {
         /// What was known at a moment. Clones are cheap.
         #[derive(Clone, Default)]
         pub(super) struct Snapshot { $(pub(super) $table: Table<$kind>),* }
@@ -115,6 +120,8 @@ macro_rules! kinds {
         }
 
         $(impl Kind for $kind {
+            const HEARTBEAT: bool = kinds!(@heartbeat $($heartbeat)?);
+
             fn table(snapshot: &mut Snapshot) -> &mut Table<Self> { &mut snapshot.$table }
         })*
 
@@ -125,21 +132,21 @@ macro_rules! kinds {
 }
 
 kinds! {
-    namespaces: Namespace,
-    accounts: ServiceAccount,
-    maps: ConfigMap,
-    nodes: Node,
-    leases: Lease,
-    pods: Pod,
-    claims: PersistentVolumeClaim,
-    volumes: PersistentVolume,
-    classes: StorageClass,
-    services: Service,
-    endpoints: Endpoints,
-    slices: EndpointSlice,
-    sets: StatefulSet,
-    revisions: ControllerRevision,
-    budgets: PodDisruptionBudget,
+    namespaces: Namespace;
+    accounts: ServiceAccount;
+    maps: ConfigMap;
+    nodes: Node;
+    leases: Lease, heartbeat;
+    pods: Pod;
+    claims: PersistentVolumeClaim;
+    volumes: PersistentVolume;
+    classes: StorageClass;
+    services: Service;
+    endpoints: Endpoints;
+    slices: EndpointSlice;
+    sets: StatefulSet;
+    revisions: ControllerRevision;
+    budgets: PodDisruptionBudget;
 }
 
 /// The cluster as the controllers see it.
@@ -148,11 +155,19 @@ pub(super) struct Cluster {
     pub(super) clock: Clock,
     known: Mutex<Snapshot>,
     changes: watch::Sender<u64>,
+    /// Changes with those of kinds that are heartbeats.
+    beats: watch::Sender<u64>,
 }
 
 impl Cluster {
     pub(super) fn new(client: Client, clock: Clock) -> Self {
-        Self { client, clock, known: Mutex::default(), changes: watch::channel(0).0 }
+        Self {
+            client,
+            clock,
+            known: Mutex::default(),
+            changes: watch::channel(0).0,
+            beats: watch::channel(0).0,
+        }
     }
 
     /// Watches everything; never ends.
@@ -167,15 +182,31 @@ impl Cluster {
         if version(&object) > table.newest {
             table.put(object);
             drop(known);
-            self.changes.send_modify(|count| *count += 1);
+            self.wake(K::HEARTBEAT);
         }
     }
 
-    /// Turns of a controller: one for each change, or several changes.
+    /// Turns of a controller: one for each change, or several changes, but for heartbeats.
     pub(super) fn turns(&self) -> Turns<'_> {
-        let mut changes = self.changes.subscribe();
+        self.turns_at(&self.changes)
+    }
+
+    /// Turns of a controller that listens to heartbeats too.
+    pub(super) fn turns_at_beats(&self) -> Turns<'_> {
+        self.turns_at(&self.beats)
+    }
+
+    fn turns_at(&self, changes: &watch::Sender<u64>) -> Turns<'_> {
+        let mut changes = changes.subscribe();
         changes.mark_changed();
         Turns { cluster: self, changes }
+    }
+
+    fn wake(&self, heartbeat: bool) {
+        if !heartbeat {
+            self.changes.send_modify(|count| *count += 1);
+        }
+        self.beats.send_modify(|count| *count += 1);
     }
 
     fn known(&self) -> MutexGuard<'_, Snapshot> {
@@ -190,9 +221,11 @@ impl Cluster {
             match event {
                 Ok(event) => {
                     let partial = matches!(event, Event::Init | Event::InitApply(_));
+                    // All wait for the first lists of all kinds.
+                    let heartbeat = K::HEARTBEAT && !matches!(event, Event::InitDone);
                     K::table(&mut self.known()).apply(event, &mut listing);
                     if !partial {
-                        self.changes.send_modify(|count| *count += 1);
+                        self.wake(heartbeat);
                     }
                 }
                 Err(error) => {

@@ -113,9 +113,19 @@ impl Collector<'_> {
             .kinds
             .get(index)
             .is_some_and(|kind| kind.resource.kind == "CustomResourceDefinition");
-        let changed = matches!(event, Event::Apply(_) | Event::InitDone);
+        let (changed, listed) =
+            (matches!(event, Event::Apply(_)), matches!(event, Event::InitDone));
         self.graph.apply(index, event);
-        definitions && changed
+        definitions && (changed || listed && !self.graph.names(index).all(|name| self.knows(name)))
+    }
+
+    /// Whether a definition's kind was among what is served.
+    fn knows(&self, definition: &str) -> bool {
+        let named = |kind: &Served| {
+            definition.strip_prefix(kind.resource.plural.as_str()).and_then(|r| r.strip_prefix('.'))
+                == Some(kind.resource.group.as_str())
+        };
+        self.kinds.iter().any(named)
     }
 
     async fn collect(&mut self, again: &mut Again) {

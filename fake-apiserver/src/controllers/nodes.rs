@@ -40,7 +40,7 @@ impl Heard {
 
 /// Runs the controller; never ends.
 pub(super) async fn run(cluster: &Cluster) {
-    let mut turns = cluster.turns();
+    let mut turns = cluster.turns_at_beats();
     let mut pause = None;
     let mut heard = Heard::default();
     loop {

@@ -23,7 +23,7 @@ use super::volumes::{SELECTED_NODE, awaits_consumer, claims_of, selected_node};
 pub(super) async fn run(cluster: &Cluster) {
     let mut turns = cluster.turns();
     let mut pause = None;
-    let mut assumed: BTreeMap<String, String> = BTreeMap::new();
+    let mut assumed: Assumed = BTreeMap::new();
     loop {
         let known = turns.next(pause).await;
         assumed.retain(|uid, _| {
@@ -31,12 +31,23 @@ pub(super) async fn run(cluster: &Cluster) {
         });
         let mut again = Again::default();
         for pod in known.pods.iter().filter(|pod| waits(pod)) {
-            if !assumed.contains_key(&pod.uid().unwrap_or_default()) {
+            let given = assumed.get(&pod.uid().unwrap_or_default());
+            if given.is_none_or(|given| !given.bound) {
                 again.note("scheduling a pod", schedule(cluster, &known, pod, &mut assumed).await);
             }
         }
         pause = again.pause();
     }
+}
+
+/// The nodes that pods were given a moment ago, by the pods' UIDs.
+type Assumed = BTreeMap<String, Given>;
+
+/// A node that a pod was given.
+struct Given {
+    node: String,
+    /// The pod is told; else its volumes are waited for.
+    bound: bool,
 }
 
 /// Whether a pod is ours to schedule.
@@ -53,20 +64,21 @@ async fn schedule(
     cluster: &Cluster,
     known: &Snapshot,
     pod: &Pod,
-    assumed: &mut BTreeMap<String, String>,
+    assumed: &mut Assumed,
 ) -> kube::Result<()> {
+    let uid = pod.uid().unwrap_or_default();
+    let before = assumed.remove(&uid).map(|given| given.node);
     let view = View { known, assumed, pod };
-    match view.choose() {
-        Ok(node) => {
-            if !have_volumes(cluster, &view, &node).await? {
-                return Ok(());
-            }
-            bind(cluster, pod, &node).await?;
-            assumed.insert(pod.uid().unwrap_or_default(), node);
-            Ok(())
-        }
-        Err(message) => refuse(cluster, pod, &message).await,
+    let node = match view.choose(before.as_deref()) {
+        Ok(node) => node,
+        Err(message) => return refuse(cluster, pod, &message).await,
+    };
+    let bound = have_volumes(cluster, &view, &node).await?;
+    if bound {
+        bind(cluster, pod, &node).await?;
     }
+    assumed.insert(uid, Given { node, bound });
+    Ok(())
 }
 
 /// The pod's volumes are there. Those that were to be made for it are from now on to be made for that
@@ -148,19 +160,18 @@ fn api(cluster: &Cluster, pod: &Pod) -> Api<Pod> {
 /// A pod, and the cluster it is to be placed in.
 struct View<'a> {
     known: &'a Snapshot,
-    /// Nodes just given to pods, by the pods' UIDs.
-    assumed: &'a BTreeMap<String, String>,
+    assumed: &'a Assumed,
     pod: &'a Pod,
 }
 
 impl View<'_> {
-    /// The best node, or why there is none.
-    fn choose(&self) -> Result<String, String> {
+    /// The best node, or why there is none: the one that was chosen before, if it still will do.
+    fn choose(&self, before: Option<&str>) -> Result<String, String> {
         let total = self.known.nodes.iter().count();
         let pinned =
             self.pinned().map_err(|why| format!("0/{total} nodes are available: {why}."))?;
         let mut why: BTreeMap<&'static str, usize> = BTreeMap::new();
-        let mut best: Option<(usize, usize, String)> = None;
+        let mut best: Option<(bool, usize, usize, String)> = None;
         for node in self.known.nodes.iter() {
             match self.objection(node, &pinned) {
                 Some(objection) => *why.entry(objection).or_default() += 1,
@@ -170,7 +181,9 @@ impl View<'_> {
                         .on(node)
                         .filter(|pod| same.is_some() && controller_uid(pod.as_ref()) == same)
                         .count();
-                    let rank = (kin, self.on(node).count(), node.name_any());
+                    let name = node.name_any();
+                    let other = before != Some(name.as_str());
+                    let rank = (other, kin, self.on(node).count(), name);
                     best = Some(best.map_or(rank.clone(), |known| known.min(rank)));
                 }
             }
@@ -181,7 +194,7 @@ impl View<'_> {
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        best.map(|(_, _, name)| name).ok_or_else(|| match total {
+        best.map(|(_, _, _, name)| name).ok_or_else(|| match total {
             0 => "no nodes available to schedule pods".to_owned(),
             _ => format!("0/{total} nodes are available: {}.", reasons()),
         })
@@ -197,7 +210,7 @@ impl View<'_> {
 
     fn node_of<'b>(&'b self, pod: &'b Pod) -> Option<&'b str> {
         let bound = pod.spec.as_ref().and_then(|s| s.node_name.as_deref());
-        bound.or_else(|| self.assumed.get(pod.metadata.uid.as_deref()?).map(String::as_str))
+        bound.or_else(|| Some(&*self.assumed.get(pod.metadata.uid.as_deref()?)?.node))
     }
 
     /// Where the pod's volumes want it.

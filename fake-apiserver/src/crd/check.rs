@@ -224,7 +224,7 @@ fn defaults(schema: &Value, path: &str) -> Vec<Cause> {
         let typed = Schema::read(schema);
         let mut filled = default.clone();
         let mut unknown = Vec::new();
-        pruning::prune(&mut filled, &typed, false, "", &mut unknown);
+        pruning::prune(&mut filled, &typed, false, &mut unknown);
         if let Some(field) = unknown.first() {
             let why = format!("unknown field {field:?}");
             causes.push(Cause::invalid(here.clone(), default, &why));

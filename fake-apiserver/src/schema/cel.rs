@@ -8,6 +8,8 @@ use cel::objects::{Key, Map};
 use cel::{Context, ExecutionError, Value as Cel};
 use serde_json::Value;
 
+use super::cel_reach::Reach;
+use super::path::Path;
 use super::rules::CelRule;
 use super::validate::counterpart;
 use super::{Schema, Shape, cel_functions};
@@ -28,17 +30,20 @@ pub(crate) fn validate(
     found: &mut Findings<'_>,
 ) {
     let functions = cel_functions::context();
-    walk(&functions, (value, old, schema), "", found);
+    walk(&functions, (value, old, schema), &Path::Root, found);
 }
 
 /// A value, what it replaces, and their schema.
 type Node<'a> = (&'a Value, Option<&'a Value>, &'a Schema);
 
-fn walk(functions: &Context<'_, '_>, node: Node<'_>, path: &str, found: &mut Findings<'_>) {
+fn walk(functions: &Context<'_, '_>, node: Node<'_>, path: &Path<'_>, found: &mut Findings<'_>) {
     let (value, old, schema) = node;
+    if !schema.ruled {
+        return;
+    }
     for rule in &schema.rules.cel {
         match check(functions, rule, node, path) {
-            Some(cause) if old == Some(value) && !mentions_old_self(&rule.rule) => {
+            Some(cause) if old == Some(value) && !rule.transition => {
                 found.warnings.push(format!("{}: {}", cause.field, cause.message));
             }
             cause => found.causes.extend(cause),
@@ -48,48 +53,34 @@ fn walk(functions: &Context<'_, '_>, node: Node<'_>, path: &str, found: &mut Fin
         Value::Object(map) => {
             for (key, value) in map {
                 if let Some(field) = schema.field(key) {
-                    let here = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                     let old = old.and_then(|old| old.get(key));
-                    walk(functions, (value, old, field), &here, found);
+                    walk(functions, (value, old, field), &Path::Key(path, key), found);
                 }
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 let before = old.and_then(|old| counterpart(item, old, &schema.list));
-                let here = format!("{path}[{index}]");
-                walk(functions, (item, before, schema.element()), &here, found);
+                let here = &Path::Index(path, index);
+                walk(functions, (item, before, schema.element()), here, found);
             }
         }
         _ => {}
     }
 }
 
-/// Whether any rule is anywhere in a schema.
-pub(crate) fn has_rules(schema: &Schema) -> bool {
-    let inner = match &schema.shape {
-        Shape::List(element) => has_rules(element),
-        Shape::Object { properties, additional } => {
-            properties.values().any(has_rules) || additional.as_deref().is_some_and(has_rules)
-        }
-        _ => false,
-    };
-    inner || !schema.rules.cel.is_empty()
-}
-
 fn check(
     functions: &Context<'_, '_>,
     rule: &CelRule,
     (value, old, schema): Node<'_>,
-    path: &str,
+    path: &Path<'_>,
 ) -> Option<Cause> {
     let field = match &rule.field_path {
         Some(field) => format!("{path}{field}").trim_start_matches('.').to_owned(),
-        None if path.is_empty() => "<nil>".to_owned(),
-        None => path.to_owned(),
+        None if path.is_root() => "<nil>".to_owned(),
+        None => path.to_string(),
     };
-    let transition = mentions_old_self(&rule.rule);
-    if transition && old.is_none() && !rule.optional_old_self {
+    if rule.transition && old.is_none() && !rule.optional_old_self {
         return None;
     }
     let failed = |detail: &str| Some(Cause::invalid(field.clone(), &shown(value), detail));
@@ -97,7 +88,8 @@ fn check(
         return failed(&format!("rule compile error: {}", rule.rule));
     };
     let mut context = functions.new_inner_scope();
-    add_variables(&mut context, (value, old, schema), rule.optional_old_self);
+    let view = View { schema, reach: rule.reach(), whole: path.is_root() || schema.embedded };
+    add_variables(&mut context, (value, old), &view, rule.optional_old_self);
     match program.execute(&context) {
         Ok(Cel::Bool(true)) => None,
         Ok(_) => Some(refused(rule, value, &context, field)),
@@ -157,14 +149,44 @@ fn shown(value: &Value) -> Value {
     }
 }
 
-fn mentions_old_self(rule: &str) -> bool {
-    rule.match_indices("oldSelf").next().is_some()
+/// How much of an object a rule is shown.
+struct View<'a> {
+    schema: &'a Schema,
+    reach: &'a Reach,
+    /// It is a whole Kubernetes object: of its metadata rules know the names alone.
+    whole: bool,
 }
 
-fn add_variables(context: &mut Context<'_, '_>, node: Node<'_>, optional_old: bool) {
-    let (value, old, schema) = node;
-    context.add_variable_from_value("self", to_cel(value, schema));
-    let old = old.map(|old| to_cel(old, schema));
+impl View<'_> {
+    fn of(&self, value: &Value) -> Cel {
+        let Value::Object(map) = value else { return to_cel(value, self.schema) };
+        let named = |key: &str| matches!(key, "name" | "generateName");
+        let entries = map.iter().filter_map(|(key, value)| {
+            let (name, field) = known_as(key, self.schema);
+            if !self.reach.includes(&name) {
+                return None;
+            }
+            let value = match value {
+                Value::Object(metadata) if self.whole && key == "metadata" => {
+                    let names = metadata.iter().filter(|(key, _)| named(key));
+                    cel_map(names.map(|(key, value)| (key.clone(), to_cel(value, Schema::any()))))
+                }
+                value => to_cel(value, field),
+            };
+            Some((name, value))
+        });
+        cel_map(entries)
+    }
+}
+
+fn add_variables(
+    context: &mut Context<'_, '_>,
+    (value, old): (&Value, Option<&Value>),
+    view: &View<'_>,
+    optional_old: bool,
+) {
+    context.add_variable_from_value("self", view.of(value));
+    let old = old.map(|old| view.of(old));
     if optional_old {
         let old = match old {
             Some(old) => cel::objects::OptionalValue::of(old),
@@ -189,15 +211,22 @@ fn to_cel(value: &Value, schema: &Schema) -> Cel {
             let element = schema.element();
             Cel::List(Arc::new(items.iter().map(|item| to_cel(item, element)).collect()))
         }
-        Value::Object(map) => {
-            let entries = map.iter().map(|(key, value)| {
-                let field = schema.field(key).unwrap_or(Schema::any());
-                let name = if schema.has_property(key) { escaped(key) } else { key.clone() };
-                (Key::String(Arc::new(name)), to_cel(value, field))
-            });
-            Cel::Map(Map { map: Arc::new(entries.collect()) })
-        }
+        Value::Object(map) => cel_map(map.iter().map(|(key, value)| {
+            let (name, field) = known_as(key, schema);
+            (name, to_cel(value, field))
+        })),
     }
+}
+
+fn cel_map(entries: impl Iterator<Item = (String, Cel)>) -> Cel {
+    let entries = entries.map(|(key, value)| (Key::String(Arc::new(key)), value));
+    Cel::Map(Map { map: Arc::new(entries.collect()) })
+}
+
+/// The name by which rules know a key of an object, and its schema.
+fn known_as<'a>(key: &str, schema: &'a Schema) -> (String, &'a Schema) {
+    let name = if schema.has_property(key) { escaped(key) } else { key.to_owned() };
+    (name, schema.field(key).unwrap_or(Schema::any()))
 }
 
 /// Words that the language keeps for itself.

@@ -68,6 +68,14 @@ fn add_quantities(context: &mut Context<'_, '_>) {
 }
 
 fn add_texts(context: &mut Context<'_, '_>) {
+    // In place of the crate's own, which compiles the pattern anew each time.
+    let _ =
+        context.add_function("matches", |This(this): This<Arc<String>>, wanted: Arc<String>| {
+            pattern::try_matches(&wanted, &this).ok_or_else(|| {
+                let why = format!("'{wanted}' not a valid regex");
+                ExecutionError::function_error("matches", why)
+            })
+        });
     let _ = context.add_function("find", |This(this): This<Arc<String>>, wanted: Arc<String>| {
         pattern::all(&wanted, &this).into_iter().next().unwrap_or_default()
     });
@@ -140,6 +148,7 @@ mod tests {
     #[case(
         "isIP('10.0.0.1') && !isIP('x') && isCIDR('10.0.0.0/8') && !isCIDR('10.0.0.0/33') && isURL('https://a')"
     )]
+    #[case("'abc'.matches('^[a-c]+$') && !'abd'.matches('^[a-c]+$') && matches('x', 'x|y')")]
     #[case("'A-b'.lowerAscii() == 'a-b' && 'a,b'.split(',').size() == 2 && ' x '.trim() == 'x'")]
     fn a_function_is_there(#[case] rule: &str) {
         let context = context();

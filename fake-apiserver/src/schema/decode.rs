@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::path::Path;
 use super::{Reference, Schema, Shape, go_time};
 use crate::quantity::Quantity;
 
@@ -51,56 +52,39 @@ pub(crate) fn decode(
     kind: &str,
     unknown: &mut Vec<String>,
 ) -> Result<(), String> {
-    let mut decoder = Decoder { unknown, keys: Vec::new() };
-    decoder.value(value, schema, kind, "")
+    let place = Place { owner: kind, fields: &Path::Root, path: &Path::Root };
+    Decoder { unknown }.value(value, schema, place)
+}
+
+/// Where the decoder is.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The type that has the field.
+    owner: &'a str,
+    /// The fields on the way here, without keys of maps and places in lists.
+    fields: &'a Path<'a>,
+    path: &'a Path<'a>,
 }
 
 struct Decoder<'a> {
     unknown: &'a mut Vec<String>,
-    keys: Vec<String>,
 }
 
 impl Decoder<'_> {
-    fn mismatch(&self, value: &Value, schema: &Schema, owner: &str) -> String {
-        let found = match value {
-            Value::Null => "null",
-            Value::Bool(_) => "bool",
-            // Only a number that is of the wrong kind is told.
-            Value::Number(number) if matches!(schema.resolved().shape, Shape::Integer) => {
-                &format!("number {number}")
-            }
-            Value::Number(_) => "number",
-            Value::String(_) => "string",
-            Value::Array(_) => "array",
-            Value::Object(_) => "object",
-        };
-        let path = self.keys.join(".");
-        format!(
-            "json: cannot unmarshal {found} into Go struct field {owner}.{path} of type {}",
-            go_type(schema)
-        )
-    }
-
-    fn value(
-        &mut self,
-        value: &mut Value,
-        schema: &Schema,
-        owner: &str,
-        path: &str,
-    ) -> Result<(), String> {
-        let owner_here = match &schema.shape {
-            Shape::Ref(reference) => reference.name.rsplit('.').next().unwrap_or(owner),
-            _ => owner,
+    fn value(&mut self, value: &mut Value, schema: &Schema, at: Place<'_>) -> Result<(), String> {
+        let owner = match &schema.shape {
+            Shape::Ref(reference) => reference.name.rsplit('.').next().unwrap_or(at.owner),
+            _ => at.owner,
         };
         match &schema.resolved().shape {
             Shape::Object { properties, additional } if !value.is_null() => {
                 let Value::Object(map) = value else {
-                    return Err(self.mismatch(value, schema, owner));
+                    return Err(mismatch(value, schema, at));
                 };
                 match additional {
-                    Some(element) if properties.is_empty() => self.map(map, element, owner, path),
+                    Some(element) if properties.is_empty() => self.map(map, element, at),
                     _ if properties.is_empty() => Ok(()),
-                    _ => self.object(map, schema, owner_here, path),
+                    _ => self.object(map, schema, Place { owner, ..at }),
                 }
             }
             Shape::String if value.is_string() => read_time(value, schema),
@@ -109,15 +93,15 @@ impl Decoder<'_> {
             }
             Shape::List(element) => {
                 let Value::Array(items) = value else {
-                    return Err(self.mismatch(value, schema, owner));
+                    return Err(mismatch(value, schema, at));
                 };
                 for (index, item) in items.iter_mut().enumerate() {
-                    self.value(item, element, owner, &format!("{path}[{index}]"))?;
+                    self.value(item, element, Place { path: &Path::Index(at.path, index), ..at })?;
                 }
                 Ok(())
             }
             _ if scalar_fits(value, schema) => Ok(()),
-            _ => Err(self.mismatch(value, schema, owner)),
+            _ => Err(mismatch(value, schema, at)),
         }
     }
 
@@ -125,14 +109,13 @@ impl Decoder<'_> {
         &mut self,
         map: &mut Map<String, Value>,
         element: &Schema,
-        owner: &str,
-        path: &str,
+        at: Place<'_>,
     ) -> Result<(), String> {
         for (key, value) in map.iter_mut() {
             if value.is_null() && matches!(element.resolved().shape, Shape::String) {
                 *value = Value::from("");
             }
-            self.value(value, element, owner, &format!("{path}.{key}"))?;
+            self.value(value, element, Place { path: &Path::Key(at.path, key), ..at })?;
         }
         Ok(())
     }
@@ -141,15 +124,14 @@ impl Decoder<'_> {
         &mut self,
         map: &mut Map<String, Value>,
         schema: &Schema,
-        owner: &str,
-        path: &str,
+        at: Place<'_>,
     ) -> Result<(), String> {
         let required = &schema.resolved().rules.required;
         let mut drop = Vec::new();
         for (key, value) in map.iter_mut() {
-            let here = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            let path = &Path::Key(at.path, key);
             let Some(field) = schema.field(key) else {
-                self.unknown.push(here);
+                self.unknown.push(path.to_string());
                 drop.push(key.clone());
                 continue;
             };
@@ -157,9 +139,7 @@ impl Decoder<'_> {
                 drop.push(key.clone());
                 continue;
             }
-            self.keys.push(key.clone());
-            self.value(value, field, owner, &here)?;
-            self.keys.pop();
+            self.value(value, field, Place { fields: &Path::Key(at.fields, key), path, ..at })?;
             if !required.contains(key) && omitted(key, value, field) {
                 drop.push(key.clone());
             }
@@ -169,6 +149,26 @@ impl Decoder<'_> {
         }
         Ok(())
     }
+}
+
+fn mismatch(value: &Value, schema: &Schema, at: Place<'_>) -> String {
+    let found = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        // Only a number that is of the wrong kind is told.
+        Value::Number(number) if matches!(schema.resolved().shape, Shape::Integer) => {
+            &format!("number {number}")
+        }
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let Place { owner, fields, .. } = at;
+    format!(
+        "json: cannot unmarshal {found} into Go struct field {owner}.{fields} of type {}",
+        go_type(schema)
+    )
 }
 
 const QUANTITY: &str = "quantities must match the regular expression \
@@ -259,22 +259,29 @@ fn go_type(schema: &Schema) -> String {
 pub(crate) fn duplicates(text: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let seed = duplicate::Seed { path: String::new(), found: &mut found };
+    let seed = duplicate::Seed { path: &Path::Root, found: &mut found };
     // A text that cannot be read was refused already.
     let _ = serde::de::DeserializeSeed::deserialize(seed, &mut reader);
     found
 }
 
 mod duplicate {
+    use std::borrow::Cow;
     use std::collections::BTreeSet;
     use std::fmt;
 
+    use serde::Deserialize;
     use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+    use super::Path;
+
     pub(super) struct Seed<'a> {
-        pub(super) path: String,
+        pub(super) path: &'a Path<'a>,
         pub(super) found: &'a mut Vec<String>,
     }
+
+    #[derive(Deserialize)]
+    struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
     impl<'de> DeserializeSeed<'de> for Seed<'_> {
         type Value = ();
@@ -318,7 +325,7 @@ mod duplicate {
         fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
             let mut index = 0_usize;
             loop {
-                let path = format!("{}[{index}]", self.path);
+                let path = &Path::Index(self.path, index);
                 if items.next_element_seed(Seed { path, found: self.found })?.is_none() {
                     return Ok(());
                 }
@@ -328,13 +335,13 @@ mod duplicate {
 
         fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
             let mut seen = BTreeSet::new();
-            while let Some(key) = entries.next_key::<String>()? {
-                let path =
-                    if self.path.is_empty() { key.clone() } else { format!("{}.{key}", self.path) };
-                if !seen.insert(key) {
-                    self.found.push(path.clone());
+            while let Some(Key(key)) = entries.next_key()? {
+                let path = &Path::Key(self.path, &key);
+                if seen.contains(&key) {
+                    self.found.push(path.to_string());
                 }
                 entries.next_value_seed(Seed { path, found: self.found })?;
+                seen.insert(key);
             }
             Ok(())
         }

@@ -7,10 +7,12 @@ pub(crate) mod builtin;
 pub(crate) mod cel;
 pub(crate) mod cel_check;
 mod cel_functions;
+mod cel_reach;
 pub(crate) mod decode;
 pub(crate) mod defaulting;
 pub(crate) mod enumeration;
 mod go_time;
+pub(crate) mod path;
 pub(crate) mod pattern;
 pub(crate) mod pruning;
 pub(crate) mod rules;
@@ -67,6 +69,18 @@ pub(crate) enum Shape {
     Ref(Reference),
 }
 
+impl Shape {
+    fn is_ruled(&self) -> bool {
+        match self {
+            Self::List(element) => element.ruled,
+            Self::Object { properties, additional } => {
+                properties.values().chain(additional.as_deref()).any(|field| field.ruled)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// The name of a definition of the built-in kinds, and the definition once it was asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Reference {
@@ -98,6 +112,8 @@ pub(crate) struct Schema {
     /// The object is a whole Kubernetes object.
     pub(crate) embedded: bool,
     pub(crate) rules: Rules,
+    /// A rule in CEL is here or below.
+    pub(crate) ruled: bool,
 }
 
 static ANY: Schema = Schema {
@@ -110,6 +126,7 @@ static ANY: Schema = Schema {
     preserve_unknown: true,
     embedded: false,
     rules: Rules::none(),
+    ruled: false,
 };
 
 impl Schema {
@@ -123,8 +140,10 @@ impl Schema {
         let flag = |key: &str| json.get(key).and_then(Value::as_bool).unwrap_or_default();
         let word = |key: &str| json.get(key).and_then(Value::as_str).unwrap_or_default();
         let strategy = word("x-kubernetes-patch-strategy");
+        let (shape, rules) = (read_shape(json), Rules::read(json));
         Self {
-            shape: read_shape(json),
+            ruled: !rules.cel.is_empty() || shape.is_ruled(),
+            shape,
             default: json.get("default").cloned(),
             nullable: flag("nullable"),
             list: read_list_kind(json),
@@ -139,7 +158,7 @@ impl Schema {
             },
             preserve_unknown: flag("x-kubernetes-preserve-unknown-fields"),
             embedded: flag("x-kubernetes-embedded-resource"),
-            rules: Rules::read(json),
+            rules,
         }
     }
 

@@ -12,7 +12,12 @@ static COMPILED: Mutex<BTreeMap<String, Option<Regex>>> = Mutex::new(BTreeMap::n
 
 /// Whether a text has a match; never, if the pattern is no regular expression.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
-    with(pattern, |regex| regex.is_match(text)).unwrap_or_default()
+    try_matches(pattern, text).unwrap_or_default()
+}
+
+/// Whether a text has a match; `None`, if the pattern is no regular expression.
+pub(super) fn try_matches(pattern: &str, text: &str) -> Option<bool> {
+    with(pattern, |regex| regex.is_match(text))
 }
 
 /// All matches in a text.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 
 use super::Schema;
+use super::cel_reach::Reach;
 
 /// A program that is compiled when it is first run, and once for a definition.
 #[derive(Clone, Default)]
@@ -35,6 +36,9 @@ pub(crate) struct CelRule {
     pub(crate) reason: Option<String>,
     pub(crate) field_path: Option<String>,
     pub(crate) optional_old_self: bool,
+    /// It compares with what was there before.
+    pub(crate) transition: bool,
+    reach: Arc<OnceLock<Reach>>,
 }
 
 /// The constraints on a value. Numbers are as JSON has them; lengths count characters.
@@ -137,8 +141,10 @@ impl Rules {
 impl CelRule {
     fn read(json: &Value) -> Self {
         let text = |key: &str| json.get(key).and_then(Value::as_str).map(str::to_owned);
+        let rule = text("rule").unwrap_or_default();
         Self {
-            rule: text("rule").unwrap_or_default(),
+            transition: rule.contains("oldSelf"),
+            rule,
             program: Compiled::default(),
             message_program: Compiled::default(),
             message: text("message"),
@@ -149,6 +155,17 @@ impl CelRule {
                 .get("optionalOldSelf")
                 .and_then(Value::as_bool)
                 .unwrap_or_default(),
+            reach: Arc::default(),
         }
+    }
+
+    /// What the rule and its message read of an object.
+    pub(super) fn reach(&self) -> &Reach {
+        self.reach.get_or_init(|| {
+            let message = self.message_expression.as_deref();
+            let message = message.and_then(|text| self.message_program.of(text));
+            let programs = self.program.of(&self.rule).into_iter().chain(message);
+            programs.fold(Reach::default(), |reach, program| reach.and(program.expression()))
+        })
     }
 }

@@ -241,7 +241,6 @@ pub(crate) fn prepare_update(
         ("", "Namespace") => restore(value, old, &["spec"]),
         ("", "Pod") => pod::tolerate(value),
         ("", "Service") => service::prepare_update(value, old, state),
-        ("", "PersistentVolumeClaim") => claim::check_growth(value, old, call, state)?,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::note_stored_version(value),
         _ => {}
     }
@@ -250,6 +249,19 @@ pub(crate) fn prepare_update(
         json::metadata_mut(value).insert("generation".into(), (generation + 1).into());
     }
     Ok(())
+}
+
+/// What the admission plugins of the real server refuse of an update that is valid.
+pub(crate) fn admit_update(
+    value: &Value,
+    old: &Value,
+    call: &Call<'_>,
+    state: &State,
+) -> Result<(), Refusal> {
+    match call.resource.is("", "PersistentVolumeClaim") {
+        true => claim::check_growth(value, old, call, state),
+        false => Ok(()),
+    }
 }
 
 /// Of what is not the subresource that is written, everything stays. Says whether it is one.
@@ -384,7 +396,7 @@ fn validate_custom(
     if !found.is_empty() && old.is_none_or(|old| twice(old).is_empty()) {
         causes.extend(found);
     }
-    if !custom.has_rules {
+    if !custom.schema.ruled {
         return causes;
     }
     if blocked || json::text(value, &["metadata", "name"]).is_empty() {

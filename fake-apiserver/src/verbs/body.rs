@@ -75,11 +75,11 @@ pub(super) fn strict_faults(
     match resource.custom() {
         None => decode::decode(value, resource.schema(), &resource.kind, &mut unknown)?,
         Some(custom) => {
-            let embedded = |value: &Value| pruning::embedded_fault(value, &custom.schema, "");
+            let embedded = |value: &Value| pruning::embedded_fault(value, &custom.schema);
             if let Some(why) = Some(&*value).filter(|_| custom.has_embedded).and_then(embedded) {
                 return Err(why);
             }
-            pruning::prune(value, &custom.schema, true, "", &mut unknown);
+            pruning::prune(value, &custom.schema, true, &mut unknown);
             decode_metadata(value, &mut unknown);
         }
     }
@@ -279,7 +279,7 @@ pub(crate) fn view(stored: &Stored, resource: &Resource) -> Arc<Value> {
     }
     json::put(&mut value, &["apiVersion"], wanted.into());
     if let Some(custom) = resource.custom() {
-        pruning::prune(&mut value, &custom.schema, true, "", &mut Vec::new());
+        pruning::prune(&mut value, &custom.schema, true, &mut Vec::new());
     }
     Arc::new(value)
 }
@@ -290,7 +290,7 @@ pub(super) fn to_storage(value: &mut Value, resource: &Resource) {
         if resource.version != custom.storage_version {
             let version = crate::registry::group_version(&resource.group, &custom.storage_version);
             json::put(value, &["apiVersion"], version.into());
-            pruning::prune(value, &custom.storage_schema, true, "", &mut Vec::new());
+            pruning::prune(value, &custom.storage_schema, true, &mut Vec::new());
         }
     } else if resource.is("events.k8s.io", "Event") {
         strategy::event::to_view(value, "");

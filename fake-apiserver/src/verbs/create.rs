@@ -67,7 +67,7 @@ pub(super) fn insert(
     body::to_storage(&mut value, &resource);
     let stored = state.store.put(&resource.id, key, value, &call.author);
     strategy::after_write(state, &resource);
-    super::read::reply(call, 201, &body::view(&stored, &resource), warnings)
+    super::read::answer(call, 201, &stored, warnings)
 }
 
 /// Nothing is made in a namespace that is not there, or that is going away.

@@ -18,7 +18,7 @@ use crate::store::{Key, Stored};
 use crate::{json, meta, table};
 
 pub(super) fn get(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let accept = negotiate(&call.request.accept, &call.resource, Wanted::Object)?;
+    negotiate(&call.request.accept, &call.resource, Wanted::Object)?;
     let asked = version(call.request.query.get("resourceVersion"))?;
     if let Some(asked) = asked.filter(|asked| *asked > state.store.revision()) {
         return Err(Refusal::too_large_version(asked, state.store.revision()));
@@ -30,10 +30,21 @@ pub(super) fn get(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
             .ok_or_else(|| call.not_found())?,
         None => call.get(state)?,
     };
-    if body::is_as_stored(&stored, &call.resource) && accept.form == Form::Object {
-        return Ok(Reply::bytes(200, stored.bytes().clone()));
+    answer(call, 200, &stored, Vec::new())
+}
+
+/// An answer with one stored object, in the form that was asked for. Its text is that of all who watch it.
+pub(super) fn answer(
+    call: &Call<'_>,
+    code: u16,
+    stored: &Stored,
+    warnings: Vec<String>,
+) -> Result<Reply, Refusal> {
+    let accept = negotiate(&call.request.accept, &call.resource, Wanted::Object)?;
+    if accept.form == Form::Object && body::is_as_stored(stored, &call.resource) {
+        return Ok(Reply { warnings, ..Reply::bytes(code, stored.bytes().clone()) });
     }
-    reply(call, 200, &body::view(&stored, &call.resource), Vec::new())
+    reply(call, code, &body::view(stored, &call.resource), warnings)
 }
 
 /// An answer with one object, in the form that was asked for.

@@ -207,6 +207,7 @@ pub(super) fn replace(
     if !causes.is_empty() {
         return Err(Refusal::invalid(resource.named_kind(), call.name(), &causes));
     }
+    strategy::admit_update(&value, &old, call, state)?;
     if writer == Writer::Update {
         apply::track_update(Some(&old), &mut value, call);
     }
@@ -228,7 +229,7 @@ pub(super) fn replace(
     }
     let stored = state.store.put(&resource.id, call.key(), stored_value, &call.author);
     strategy::after_write(state, &resource);
-    read::reply(call, 200, &body::view(&stored, &resource), warnings)
+    read::answer(call, 200, &stored, warnings)
 }
 
 /// A deletion mark that an update leaves out or sets to null stays.

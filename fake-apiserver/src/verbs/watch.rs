@@ -199,10 +199,9 @@ impl Watch {
     fn tell_record(&mut self, record: &Record) {
         let value = body::view(&record.object, &self.resource);
         let matches = record.kind != ChangeKind::Deleted && self.selector.matches(&value);
-        let matched = record
-            .previous
-            .as_ref()
-            .is_some_and(|old| self.selector.matches(&body::view(old, &self.resource)));
+        let matched = record.previous.as_ref().is_some_and(|old| {
+            self.selector.is_empty() || self.selector.matches(&body::view(old, &self.resource))
+        });
         match (matched, matches) {
             (false, false) => {}
             (false, true) => self.tell("ADDED", &record.object, &value),

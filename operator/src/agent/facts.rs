@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::wire::{CgroupInfo, DbInfo, StatusReply};
+use super::wire::{CacheGroup, CgroupInfo, DbInfo, StatusReply};
 use super::{Daemon, Db, Instance, PeerState, RepScheme, RepState, RunState};
 use crate::credentials::Identity;
 
@@ -68,6 +68,8 @@ pub struct Facts {
     pub db_id: Option<i64>,
     /// Number of cache groups.
     pub n_cache_groups: Option<u64>,
+    /// The cache groups, if the agent lists them.
+    pub cache_groups: Vec<CacheGroup>,
     /// The cache administrator's credentials are registered.
     pub cache_credentials: Option<bool>,
     /// Lag of AWT propagation in megabytes.
@@ -209,6 +211,7 @@ impl Facts {
         self.peer_state = reply.peer_state.as_deref().map_or(PeerState::Unknown, PeerState::parse);
         self.peer_state_error = reply.peer_state_error.clone();
         self.n_cache_groups = unsigned(reply.cache_groups);
+        self.cache_groups.clone_from(&reply.cache_group_list);
         self.cache_credentials = reply.cache_credentials;
     }
 

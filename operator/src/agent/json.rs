@@ -1,8 +1,12 @@
 //! Lenient reading of JSON: missing, null and mistyped members are absent, never an error.
+//!
+//! Every text that is read is masked: whatever an agent says, and wherever, may be shown.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+
+use super::mask;
 
 /// The members of a JSON object, as far as they can be read.
 #[derive(Clone, Copy)]
@@ -42,9 +46,16 @@ impl<'a> Members<'a> {
         self.text(name).filter(|text| !text.trim().is_empty())
     }
 
-    /// A whole number; a fraction is rounded half up, a text is read.
+    /// A whole number, also as a text. A fraction is none: an error number of 0.4 is not 0.
     pub(super) fn int(self, name: &str) -> Option<i64> {
-        self.get(name).and_then(as_int)
+        let number = self.get(name).and_then(as_number)?;
+        number.whole.or_else(|| saturated(number.value).filter(|_| number.value.fract() == 0.0))
+    }
+
+    /// The whole number next to a measure that may have a fraction, half rounded up.
+    pub(super) fn nearest(self, name: &str) -> Option<i64> {
+        let number = self.get(name).and_then(as_number)?;
+        number.whole.or_else(|| saturated((number.value + 0.5).floor()))
     }
 
     /// A truth value; a number is true when it is not 0, a text when it says so.
@@ -70,7 +81,7 @@ impl<'a> Members<'a> {
     pub(super) fn lines(self, name: &str) -> Vec<String> {
         match self.get(name) {
             Some(Value::Array(lines)) => lines.iter().filter_map(as_text).collect(),
-            Some(Value::String(text)) => text.lines().map(str::to_owned).collect(),
+            Some(Value::String(text)) => text.lines().map(mask).collect(),
             _ => Vec::new(),
         }
     }
@@ -84,27 +95,34 @@ impl<'a> Members<'a> {
 
 fn as_text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(mask(text)),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
-fn as_int(value: &Value) -> Option<i64> {
+/// A number as it was written, and exactly where it fits.
+#[derive(Clone, Copy)]
+struct Number {
+    whole: Option<i64>,
+    value: f64,
+}
+
+fn as_number(value: &Value) -> Option<Number> {
     match value {
-        Value::Number(number) => number.as_i64().or_else(|| rounded(number.as_f64()?)),
+        Value::Number(number) => Some(Number { whole: number.as_i64(), value: number.as_f64()? }),
         Value::String(text) => {
             let text = text.trim();
-            text.parse().ok().or_else(|| rounded(text.parse().ok()?))
+            Some(Number { whole: text.parse().ok(), value: text.parse().ok()? })
         }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
-fn rounded(number: f64) -> Option<i64> {
+fn saturated(number: f64) -> Option<i64> {
     // The cast saturates, so a number beyond i64 ("no limit", in some cgroup files) stays huge.
-    number.is_finite().then(|| (number + 0.5).floor() as i64)
+    number.is_finite().then_some(number as i64)
 }
 
 #[cfg(test)]
@@ -125,17 +143,23 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case(json!(7), Some(7))]
-    #[case(json!("7"), Some(7))]
-    #[case(json!(0.5), Some(1))]
-    #[case(json!(2.49), Some(2))]
-    #[case(json!("2.5"), Some(3))]
-    #[case(json!(u64::MAX), Some(i64::MAX))]
-    #[case(json!("x"), None)]
-    #[case(json!(true), None)]
-    #[case(json!([7]), None)]
-    fn numbers(#[case] value: Value, #[case] expected: Option<i64>) {
-        assert_eq!(Members::of(&json!({"n": value})).int("n"), expected);
+    #[case(json!(7), Some(7), Some(7))]
+    #[case(json!(" 7 "), Some(7), Some(7))]
+    #[case(json!(7.0), Some(7), Some(7))]
+    #[case(json!(0.5), None, Some(1))]
+    #[case(json!(-0.3), None, Some(0))]
+    #[case(json!(2.49), None, Some(2))]
+    #[case(json!("2.5"), None, Some(3))]
+    #[case(json!(i64::MAX - 1), Some(i64::MAX - 1), Some(i64::MAX - 1))]
+    #[case(json!(u64::MAX), Some(i64::MAX), Some(i64::MAX))]
+    #[case(json!("x"), None, None)]
+    #[case(json!("NaN"), None, None)]
+    #[case(json!(true), None, None)]
+    #[case(json!([7]), None, None)]
+    fn numbers(#[case] value: Value, #[case] exact: Option<i64>, #[case] nearest: Option<i64>) {
+        let value = json!({"n": value});
+        let members = Members::of(&value);
+        assert_eq!((members.int("n"), members.nearest("n")), (exact, nearest));
     }
 
     #[rstest::rstest]
@@ -158,5 +182,15 @@ mod tests {
         );
         assert_eq!(members.lines("l"), ["one", "two"]);
         assert!(members.lines("m").is_empty());
+    }
+
+    #[test]
+    fn texts_are_masked_wherever_they_stand() {
+        let value =
+            json!({"t": "-pwd s3cret", "l": ["PWD=s3cret;"], "m": {"k": "sqlplus u/s3cret"}});
+        let members = Members::of(&value);
+        assert_eq!(members.text("t").as_deref(), Some("-pwd ****"));
+        assert_eq!(members.lines("l"), ["PWD=****;"]);
+        assert_eq!(members.texts("m")["k"], "sqlplus ****");
     }
 }

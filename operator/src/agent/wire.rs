@@ -1,6 +1,6 @@
 //! The agent's replies, decoded member by member: nothing the operator does not need can spoil one.
 //!
-//! Every text in the types here is masked.
+//! Every text in the types here is masked, because [`Members`] reads no other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::json::Members;
 use super::messages;
-use super::{AgentError, TaskId, Verb, mask};
+use super::{AgentError, TaskId, Verb};
 use crate::credentials::Identity;
 
 /// What `GET /agent` said. Absent members are `None`: see [`Facts`](super::Facts) for meaning.
@@ -71,6 +71,8 @@ pub struct StatusReply {
     pub local_commit: Option<bool>,
     /// Number of cache groups.
     pub cache_groups: Option<i64>,
+    /// The cache groups, if the agent lists them.
+    pub cache_group_list: Vec<CacheGroup>,
     /// Whether the cache administrator's credentials are registered.
     pub cache_credentials: Option<bool>,
     /// Lag of AWT propagation in megabytes, rounded half up.
@@ -139,11 +141,15 @@ impl StatusReply {
         Ok(Self {
             identity: None,
             errno: reply.int("errno").unwrap_or(0),
-            errmsg: masked(reply, "errmsg"),
-            stderr: masked_lines(reply, "stderr"),
+            errmsg: reply.word("errmsg"),
+            stderr: reply
+                .lines("stderr")
+                .into_iter()
+                .filter(|line| !line.trim().is_empty())
+                .collect(),
             new_id: reply.int("newId"),
             updatable: reply.flag("updatable"),
-            update_error: masked(reply, "updateErr"),
+            update_error: reply.word("updateErr"),
             clock_sync: reply.flag("clockSync"),
             daemon_up: reply.flag("daemonUp"),
             instance_exists: reply.flag("instanceExists"),
@@ -153,11 +159,11 @@ impl StatusReply {
             upgrade_failed: reply.flag("nonRepUpgradeFailed"),
             databases: databases(reply),
             db_up: reply.flag("dbUp"),
-            db_error: masked(reply, "dbError"),
+            db_error: reply.word("dbError"),
             rep_state: reply.word("repState"),
             rep_schemes: reply.int("nRepSchemes"),
             peer_state: reply.word("repPeerPState"),
-            peer_state_error: masked(reply, "repPeerPStateFetchErr"),
+            peer_state_error: reply.word("repPeerPStateFetchErr"),
             behind_mb: reply.int("behindMb"),
             bookmark: pair("bookmarkLfn", "bookmarkLfo"),
             log_hold: pair("logholdsLfn", "logholdsLfo"),
@@ -165,8 +171,9 @@ impl StatusReply {
             disable_return: reply.flag("disableReturn"),
             local_commit: reply.flag("localCommit"),
             cache_groups: reply.int("nCacheGroups"),
+            cache_group_list: cache_groups(reply),
             cache_credentials: reply.flag("cacheUidPwdSet"),
-            awt_behind_mb: reply.int("awtBehindMb"),
+            awt_behind_mb: reply.nearest("awtBehindMb"),
             admin_user_file: reply.flag("adminUserFile"),
             schema_file: reply.flag("schemaFile"),
             cache_group_file: reply.flag("cgFile"),
@@ -182,6 +189,32 @@ impl StatusReply {
 fn databases(reply: Members<'_>) -> Option<Vec<DbInfo>> {
     let list = reply.object("ttStatus").list("db info")?;
     Some(list.iter().map(|entry| DbInfo::decode(Members::of(entry))).collect())
+}
+
+/// A cache group, as the agent lists it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CacheGroup {
+    /// Its owner.
+    pub owner: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// How it is refreshed from the Oracle database.
+    pub refresh_mode: Option<String>,
+    /// Whether it is, now.
+    pub refresh_state: Option<String>,
+}
+
+fn cache_groups(reply: Members<'_>) -> Vec<CacheGroup> {
+    let group = |group: &Value| {
+        let group = Members::of(group);
+        CacheGroup {
+            owner: group.word("owner"),
+            name: group.word("name"),
+            refresh_mode: group.word("refreshMode"),
+            refresh_state: group.word("refreshState"),
+        }
+    };
+    reply.list("cachegroups").unwrap_or_default().iter().map(group).collect()
 }
 
 impl DbInfo {
@@ -297,8 +330,13 @@ pub(super) fn task_report(host: &str, id: &TaskId, body: &[u8]) -> Result<TaskRe
         return Ok(TaskReport::UnknownId);
     }
     let events = messages::of_task(reply);
-    // A polite `"errno": 0` is no failure.
-    if let Some(errno) = reply.int("errno").filter(|errno| *errno != 0) {
+    // A polite `"errno": 0` is no failure; one that cannot be read may be.
+    let unreadable = || AgentError::bad_reply(host, "the errno of the task is no number");
+    let errno = match reply.get("errno") {
+        Some(_) => reply.int("errno").ok_or_else(unreadable)?,
+        None => 0,
+    };
+    if errno != 0 {
         return Ok(TaskReport::Failed { errno, message: error_message(reply), events });
     }
     if reply.flag("complete") == Some(true) {
@@ -308,20 +346,11 @@ pub(super) fn task_report(host: &str, id: &TaskId, body: &[u8]) -> Result<TaskRe
 }
 
 fn error_message(reply: Members<'_>) -> String {
-    masked(reply, "errmsg").unwrap_or_else(|| "NO ERRMSG RETURNED".to_owned())
+    reply.word("errmsg").unwrap_or_else(|| "NO ERRMSG RETURNED".to_owned())
 }
 
 fn parse(body: &[u8]) -> Result<Value, String> {
     let value: Value =
         serde_json::from_slice(body).map_err(|error| format!("not JSON: {error}"))?;
     if value.is_object() { Ok(value) } else { Err("not a JSON object".to_owned()) }
-}
-
-fn masked(reply: Members<'_>, name: &str) -> Option<String> {
-    reply.word(name).map(|text| mask(&text))
-}
-
-fn masked_lines(reply: Members<'_>, name: &str) -> Vec<String> {
-    let lines = reply.lines(name);
-    lines.iter().filter(|line| !line.trim().is_empty()).map(|line| mask(line)).collect()
 }

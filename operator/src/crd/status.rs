@@ -115,6 +115,9 @@ pub struct TimesTenClassicStatus {
     /// The upgrade under way.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub classic_upgrade_status: Option<ClassicUpgradeStatus>,
+    /// Cache groups: what became of cachegroups.sql, which is run once.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub cache_groups: Option<CacheScriptStatus>,
     /// The subscribers.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub subscriber: Option<SubscriberStatus>,
@@ -359,6 +362,45 @@ pub struct CacheStatus {
     /// Megabytes of log that have yet to reach the Oracle database.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub awt_behind_mb: Option<i64>,
+    /// The cache groups.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Vec::is_empty")]
+    pub cachegroups: Vec<CacheGroupStatus>,
+    /// While the object is being deleted, how far the clean-up is: Due, ByPeer, Done or Left.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub cleanup: Option<String>,
+    /// What is left in the Oracle database, and how to remove it.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub cleanup_message: Option<String>,
+}
+
+/// A cache group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CacheGroupStatus {
+    /// Its owner.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Its name.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How it is refreshed from the Oracle database.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub refresh_mode: Option<String>,
+    /// Whether it is, now.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub refresh_state: Option<String>,
+}
+
+/// What became of cachegroups.sql.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CacheScriptStatus {
+    /// Complete, Failed or Interrupted.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// What was said, if it failed.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// An asynchronous task.

@@ -21,6 +21,8 @@ pub enum Cause {
     StopManaging,
     /// The user's SQL was refused.
     CreateDbFailed,
+    /// So was what creates the cache groups.
+    CreateCacheGroupsFailed,
     /// Both databases failed, and the spec leaves the choice to a human.
     BothDown,
     /// The database that is ahead is gone.
@@ -45,9 +47,10 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::StopManaging,
         Self::CreateDbFailed,
+        Self::CreateCacheGroupsFailed,
         Self::BothDown,
         Self::BestDatabaseLost,
         Self::BestDatabaseUnknown,
@@ -66,6 +69,7 @@ impl Cause {
         match self {
             Self::StopManaging => "StopManaging",
             Self::CreateDbFailed => "CreateDbFailed",
+            Self::CreateCacheGroupsFailed => "CreateCacheGroupsFailed",
             Self::BothDown => "BothDown",
             Self::BestDatabaseLost => "BestDatabaseLost",
             Self::BestDatabaseUnknown => "BestDatabaseUnknown",
@@ -92,6 +96,10 @@ impl Cause {
             Self::CreateDbFailed => {
                 "correct the metadata files, delete this object and its volume claims, and create \
                  it again; or, if the schema was completed by hand,"
+            }
+            Self::CreateCacheGroupsFailed => {
+                "complete the cache groups by hand, or drop those that there are and correct \
+                 cachegroups.sql, which is then run again;"
             }
             Self::BothDown | Self::BestDatabaseUnknown => {
                 "in the pod whose copy is to live run `ttAdmin -ramLoad`, stop its replication \

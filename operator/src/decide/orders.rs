@@ -6,15 +6,17 @@
 
 use std::time::Duration;
 
-use super::health::{Ailment, Health, REPAIR_ATTEMPTS};
-use super::proof::{self, Candidate, Fenced, GoodSource, NotFenced};
+use super::health::{Ailment, Health};
+use super::proof::{self, Candidate, Condemned, Fenced, GoodSource};
 use super::reason::Reason;
 use super::stranded::Abandon;
-use crate::agent::{Daemon, Db, Facts, PeerState, RepScheme, RepState, RunState, Verb};
+use crate::agent::{
+    CacheCleanup, Daemon, Db, Facts, PeerState, RepScheme, RepState, RunState, Verb,
+};
 use crate::desired::Desired;
 use crate::observation::{Member, Observation};
 use crate::pair::{Both, Ordinal};
-use crate::standing::{Irreversible, Rebuild, Standing, State};
+use crate::standing::{Irreversible, Rebuild, Standing, State, Work};
 
 /// The pause after the first failure of a verb; it doubles with each further one.
 pub const FIRST_PAUSE: Duration = Duration::from_secs(2);
@@ -43,6 +45,10 @@ pub enum Order {
     Destroy(GoodSource),
     /// `repDuplicate`, as the task of that id.
     Duplicate(GoodSource, String),
+    /// `createCg`, whose intent is on record, as the task of that id.
+    CreateCacheGroups(String),
+    /// `cleanupCache`: the object is being deleted.
+    CleanUp(Condemned, CacheCleanup),
 }
 
 impl Order {
@@ -56,6 +62,24 @@ impl Order {
             Self::Found(_, statement) => Verb::CreateRepScheme { statement: statement.clone() },
             Self::Destroy(_) => Verb::DestroyDb,
             Self::Duplicate(..) => Verb::RepDuplicate,
+            Self::CreateCacheGroups(_) => Verb::CreateCg,
+            Self::CleanUp(_, cleanup) => Verb::CleanupCache(cleanup.clone()),
+        }
+    }
+
+    /// The task that it starts, if it starts one: what that does, and its id.
+    #[must_use]
+    pub fn task(&self) -> Option<(Work, &str)> {
+        match self {
+            Self::Duplicate(_, id) => Some((Work::Copy, id)),
+            Self::CreateCacheGroups(id) => Some((Work::CacheGroups, id)),
+            Self::Do(..)
+            | Self::Create
+            | Self::Promote(..)
+            | Self::Activate(_)
+            | Self::Found(..)
+            | Self::Destroy(_)
+            | Self::CleanUp(..) => None,
         }
     }
 
@@ -102,6 +126,8 @@ pub struct Orders {
     pub delete: Option<Ordinal>,
     /// Volumes to give up.
     pub abandon: Option<Abandon>,
+    /// The object's finalizer has to be there first.
+    pub finalize: bool,
     /// Why, where it is more to the point than the reason of the state.
     pub because: Option<Reason>,
 }
@@ -260,6 +286,7 @@ impl Field<'_> {
         let scheme = || Verb::CreateRepScheme { statement: self.desired.rep_create_statement() };
         match (facts.open, facts.rep_scheme, facts.rep_state, facts.rep_agent) {
             (Some(false), ..) => self.order(orders, to, Verb::OpenDb, None),
+            (_, RepScheme::None, ..) if self.cache_groups(orders, to, facts) => {}
             (_, RepScheme::None, ..) => {
                 self.order(orders, to, scheme(), Some(Verb::CreateRepEpilog));
             }
@@ -311,65 +338,8 @@ impl Field<'_> {
             && self.now.rebuild != Rebuild::Copy
     }
 
-    /// Fence the old active, then promote its peer.
-    pub(super) fn fail_over(&self, orders: &mut Orders) {
-        let (old, new) = (self.now.active, self.now.standby());
-        let name = |of: Ordinal| self.member(of).name.clone();
-        let Some(candidate) = Candidate::seen(self.member(new)) else {
-            orders.because = Some(Reason::NotFit(name(new)));
-            return;
-        };
-        let fenced = Fenced::seen(
-            self.member(old),
-            self.member(new),
-            self.now.incarnations[old].as_ref(),
-            self.desired.fencing_policy,
-        );
-        match fenced {
-            Ok(fenced) => {
-                orders.because = Some(Reason::Promoting(name(new), fenced.to_string()));
-                if self.promotion_recorded(orders, new, &fenced) {
-                    let fresh = self.fresh(new);
-                    orders.ask[new] = !fresh;
-                    if fresh && self.may(new, &Verb::RepStateSetActive) {
-                        orders.give[new] = Some(Order::Promote(candidate, fenced));
-                    }
-                }
-            }
-            Err(lacking) => {
-                orders.because = Some(Reason::Fencing(name(old), lacking));
-                match lacking {
-                    NotFenced::Serves if self.undemotable(old) => {
-                        let dying = self.member(old).pod().is_some_and(|pod| pod.terminating);
-                        orders.delete = Some(old).filter(|_| !dying);
-                    }
-                    NotFenced::Serves => self.demote(orders, old),
-                    NotFenced::DeletePod => orders.delete = Some(old),
-                    NotFenced::AwaitsEnd => {}
-                }
-            }
-        }
-    }
-
-    /// The old active answers, but does not let go of its role: its pod has to go.
-    fn undemotable(&self, old: Ordinal) -> bool {
-        let failed = |verb| self.member(old).failed(&verb) >= REPAIR_ATTEMPTS;
-        failed(Verb::StopRepAgent) || failed(Verb::RepDeactivate)
-    }
-
-    /// Takes the role from an active that still answers.
-    fn demote(&self, orders: &mut Orders, old: Ordinal) {
-        let Some(facts) = self.member(old).facts() else { return };
-        let verb = if facts.rep_agent == RunState::Running {
-            Verb::StopRepAgent
-        } else {
-            Verb::RepDeactivate
-        };
-        self.order(orders, old, verb, None);
-    }
-
     /// The member was heard since the intent was recorded.
-    fn fresh(&self, member: Ordinal) -> bool {
+    pub(super) fn fresh(&self, member: Ordinal) -> bool {
         self.member(member)
             .heard()
             .zip(self.seen.intent_age)
@@ -379,7 +349,7 @@ impl Field<'_> {
     /// Up the ladder: start what has stopped; copy only what cannot be mended (W10).
     fn bring_back(&self, orders: &mut Orders, to: Ordinal) {
         let member = self.member(to);
-        if self.now.task.is_some() {
+        if self.now.works(Work::Copy) {
             // A task that never ends is ended with the container it runs in.
             if self.desired.timeouts.task.is_some_and(|limit| self.seen.task_age > limit) {
                 self.order(orders, to, Verb::Die, None);
@@ -425,9 +395,7 @@ impl Field<'_> {
         };
         let order = match act {
             Irreversible::Destroy => Order::Destroy(source),
-            Irreversible::Duplicate | Irreversible::Create | Irreversible::Promote => {
-                Order::Duplicate(source, self.seen.fresh_id.clone())
-            }
+            _ => Order::Duplicate(source, self.seen.fresh_id.clone()),
         };
         if self.may(to, &order.verb()) {
             orders.give[to] = Some(order);

@@ -1,14 +1,15 @@
 //! Proofs: values that only evidence can make, without which a dangerous order cannot be said.
 //!
 //! Never: gives an order. The types here are the safety argument: a promotion takes a `Fenced`
-//! (I1) and a `Candidate` (I3), a destruction or a copy takes a `GoodSource` (I2, I4).
+//! (I1) and a `Candidate` (I3), a destruction or a copy takes a `GoodSource` (I2, I4), and a clean-up
+//! takes a `Condemned`.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::agent::{Daemon, Db, PeerState, RepScheme, RepState, RunState};
 use crate::desired::FencingPolicy;
-use crate::observation::{Agent, Member, Pod, Role, Silence, TtContainer};
+use crate::observation::{Agent, Member, Observation, Pod, Role, Silence, TtContainer};
 use crate::standing::{Incarnation, Rebuild, Standing};
 
 /// How long a pod's deletion is given to be confirmed by its kubelet before the policy decides.
@@ -187,6 +188,19 @@ impl GoodSource {
     #[must_use]
     pub fn of_subscriber(member: &Member, decided: Option<Duration>) -> Option<Self> {
         (fresh(member, decided) && feeds(member)).then_some(Self(()))
+    }
+}
+
+/// An object that is to be no more: what its databases hold may go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condemned(());
+
+impl Condemned {
+    /// The object is being deleted, and waits for the clean-up that the spec wants.
+    #[must_use]
+    pub fn seen(seen: &Observation) -> Option<Self> {
+        let wanted = seen.desired.as_ref().is_ok_and(|desired| desired.cache_cleanup);
+        (seen.deleting && seen.finalized && wanted).then_some(Self(()))
     }
 }
 

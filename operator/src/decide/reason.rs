@@ -77,6 +77,8 @@ pub enum Reason {
     ReplicasNotReady(usize, usize, String),
     /// The object is being deleted.
     Deleting,
+    /// It is, and waits until what its cache groups made is removed: what is done for that.
+    CleaningUp(String),
 }
 
 impl Reason {
@@ -113,6 +115,7 @@ impl Reason {
             Self::AllReplicasReady => "AllReplicasReady",
             Self::ReplicasNotReady(..) => "ReplicasNotReady",
             Self::Deleting => "Deleting",
+            Self::CleaningUp(_) => "CleaningUpCache",
         }
     }
 }
@@ -185,6 +188,11 @@ impl fmt::Display for Reason {
                 write!(f, "{ready} of {all} databases serve; {others}")
             }
             Self::Deleting => f.write_str("the object is being deleted"),
+            Self::CleaningUp(what) => write!(
+                f,
+                "the object is being deleted; what its cache groups made in the Oracle database is \
+                 removed first: {what}"
+            ),
         }
     }
 }

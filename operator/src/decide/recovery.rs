@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::cache;
 use super::health::{Health, REPAIR_ATTEMPTS, Why};
 use super::human::{Cause, manual};
 use super::reason::Reason;
@@ -220,6 +221,9 @@ pub(super) fn configuring_active(scene: &Scene<'_>) -> Step {
     if let Copy::Gone(why) = copy_of(a) {
         let what = format!("{}, whose database was to be the active, has lost it: {why}", a.name);
         return manual(scene, Cause::BestDatabaseLost, &what);
+    }
+    if let Some(step) = cache::failed(scene) {
+        return step;
     }
     match scene.active {
         Health::Healthy | Health::OtherDown => {

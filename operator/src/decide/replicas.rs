@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::cache::Finalizer;
 use super::health::{self, Health, Patience, REPAIR_ATTEMPTS, Why};
 use super::human::Cause;
 use super::orders::{self, Order};
@@ -26,6 +27,8 @@ pub struct Plan {
     pub standing: Standing,
     /// What each pod is told, in the order of the observation.
     pub give: Vec<Option<Order>>,
+    /// The object's finalizer is to be taken away: nobody cleans up here.
+    pub finalizer: Option<Finalizer>,
     /// Owned objects to write.
     pub writes: Vec<Write>,
     /// How old an agent's answer may get before it is asked again.
@@ -42,6 +45,7 @@ pub fn decide(seen: &Replicas) -> Plan {
     let idle = |standing: Standing, because: Reason, writes: Vec<Write>| Plan {
         standing,
         give: vec![None; seen.pods.len()],
+        finalizer: seen.finalized.then_some(Finalizer::Remove),
         writes,
         interval: polling,
         because,
@@ -72,6 +76,7 @@ pub fn decide(seen: &Replicas) -> Plan {
             polling.min(BUSY_INTERVAL)
         },
         give,
+        finalizer: seen.finalized.then_some(Finalizer::Remove),
         writes: seen.owned.drift.clone(),
         because: because(&standing, seen, &health),
         standing,

@@ -9,12 +9,12 @@ use super::health::{Ailment, Health, Why};
 use super::human::Cause;
 use super::proof::{self, Candidate};
 use super::reason::Reason;
-use super::{human, recovery, switchover, takeover};
+use super::{cache, human, recovery, switchover, takeover};
 use crate::agent::{Db, RepState, RunState, Verb};
 use crate::desired::{Desired, TrappedData};
 use crate::observation::{Member, Observation};
 use crate::pair::Ordinal;
-use crate::standing::{Ending, Rebuild, State, Switchover};
+use crate::standing::{Ending, Rebuild, State, Switchover, Work};
 
 /// When catching up is said to take long.
 const LONG_CATCHUP: Duration = Duration::from_secs(300);
@@ -133,6 +133,9 @@ fn initializing(scene: &Scene<'_>) -> Step {
         let what = format!("{}: {}", scene.a().name, failure.text);
         return human::manual(scene, Cause::CreateDbFailed, &what);
     }
+    if let Some(step) = cache::failed(scene) {
+        return step;
+    }
     match (scene.active, scene.standby) {
         (Health::Healthy | Health::OtherDown, Health::Healthy) => {
             scene.step(State::Normal, Reason::AllIsWell)
@@ -146,7 +149,10 @@ fn initializing(scene: &Scene<'_>) -> Step {
 
 fn normal(scene: &Scene<'_>) -> Step {
     let (a, s) = (|| scene.a().name.clone(), || scene.s().name.clone());
-    if let Some(why) = switchover::stranded(scene) {
+    // With a standby that is down nobody could take over, and the pair would come back at once.
+    if !scene.standby.is_down()
+        && let Some(why) = switchover::stranded(scene)
+    {
         return scene.step(State::ActiveDown, scene.active_failed(&why));
     }
     let left_closed = scene.seen.standing.switchover.is_none();
@@ -240,7 +246,7 @@ fn alone(scene: &Scene<'_>) -> Step {
         }
         _ => {}
     }
-    let copying = scene.seen.standing.task.is_some();
+    let copying = scene.seen.standing.works(Work::Copy);
     if scene.seen.standing.rebuild == Rebuild::Copy || copying {
         let how = if copying { "copying the active's database" } else { "making room for a copy" };
         let because = Reason::Rebuilding(s.name.clone(), how.into());

@@ -229,25 +229,27 @@ impl Link {
         self.failures.push(Failed { verb: verb.clone(), count, at, said, hung, text });
     }
 
-    /// What became of a task, asked then.
+    /// What became of the task that a verb started, asked then. Gives what TimesTen said, once.
     pub fn report(
         &mut self,
-        id: &str,
+        (verb, id): (&Verb, &str),
         report: &Result<TaskReport, AgentError>,
         asked: Instant,
         now: Instant,
-    ) {
+    ) -> Vec<String> {
         // Before the order that starts it has ended, the agent cannot know the task.
         if asked < self.fresh_from || self.doing.is_some() {
-            return;
+            return Vec::new();
         }
-        let task = match report {
-            Ok(TaskReport::Running { .. }) => Task::Running,
-            Ok(TaskReport::Complete { .. }) => Task::Complete,
-            Ok(TaskReport::UnknownId) => Task::Unknown,
-            Ok(TaskReport::Failed { message, .. }) => Task::Failed(message.clone()),
+        let (task, said) = match report {
+            Ok(TaskReport::Running { .. }) => (Task::Running, &[][..]),
+            Ok(TaskReport::Complete { events }) => (Task::Complete, &events[..]),
+            Ok(TaskReport::UnknownId) => (Task::Unknown, &[][..]),
+            Ok(TaskReport::Failed { message, events, .. }) => {
+                (Task::Failed(complete(message, events)), &events[..])
+            }
             // One missed answer says nothing about the task.
-            Err(_) => return,
+            Err(_) => return Vec::new(),
         };
         let text = match &task {
             Task::Failed(text) => Some(text.clone()),
@@ -260,9 +262,10 @@ impl Link {
             self.failures.clear();
         }
         if let Some(text) = text.filter(|_| news) {
-            self.fail(&Verb::RepDuplicate, (true, false), text, now);
+            self.fail(verb, (true, false), text, now);
         }
         self.task = (id.to_owned(), task);
+        if news { said.to_vec() } else { Vec::new() }
     }
 
     /// The task as a pass sees it.
@@ -334,6 +337,16 @@ impl Link {
     pub const fn markers(&self) -> Markers {
         self.markers
     }
+}
+
+/// The agent's words, and those of TimesTen that are not in them.
+fn complete(message: &str, events: &[String]) -> String {
+    let new = |event: &&String| {
+        let text = event.split_once("error: ").map_or(event.as_str(), |(_, text)| text);
+        !message.contains(text)
+    };
+    let more = events.iter().filter(new).map(String::as_str);
+    std::iter::once(message).chain(more).collect::<Vec<_>>().join("; ")
 }
 
 /// The facts that health is judged by.

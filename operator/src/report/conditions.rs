@@ -47,8 +47,12 @@ pub(super) struct Say {
 pub(super) fn all(before: &[Condition], seen: &Observation, plan: &Plan) -> Vec<Condition> {
     let hands_off =
         matches!(plan.standing.state, State::ManualInterventionRequired | State::Failed);
-    let managed = !hands_off && seen.desired.is_ok();
-    let pair = pair(plan).into_iter().chain(subscribers(seen, plan)).collect();
+    let managed = !hands_off && !seen.deleting && seen.desired.is_ok();
+    let pair = pair(plan)
+        .into_iter()
+        .chain(super::cache::condition(seen, plan))
+        .chain(subscribers(seen, plan))
+        .collect();
     let desired = seen.desired.as_ref().ok();
     let upgrade = desired.and_then(|desired| upgrade::pending(&plan.standing, seen, desired));
     let about = About { upgrade, ..About::from(seen) };

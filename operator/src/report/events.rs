@@ -21,10 +21,11 @@ use crate::operator::Identity;
 const LONGEST_NOTE: usize = 1022;
 
 /// What every new pod goes through, and nobody needs to be told while the object is new.
-const EXPECTED_AT_FIRST: [&str; 6] = [
+const EXPECTED_AT_FIRST: [&str; 7] = [
     " Agent Down",
     " Daemon Down",
     " Database None",
+    " CacheAgent Not Running",
     " RepAgent Not Running",
     " RepScheme None",
     " RepState IDLE",
@@ -86,9 +87,11 @@ pub fn between(
         });
     }
     of_switchover(before, after, &mut notes);
+    notes.extend(super::cache::given_back(before, after));
     of_subscribers(before, after, &mut notes);
     of_upgrade(before, after, &mut notes);
-    if deleting { Vec::new() } else { notes }
+    // What is seen of an object that goes is that it goes.
+    if deleting { super::cache::cleaned(before, after) } else { notes }
 }
 
 /// A planned change of roles has ended.
@@ -204,6 +207,11 @@ fn of_pod(old: &PodStatus, new: &PodStatus, notes: &mut Vec<Note>) {
     );
     let replication = |pod: &PodStatus| pod.replication_status.clone().unwrap_or_default();
     let (was, now) = (replication(old), replication(new));
+    // Who has no cache groups need not know of cache agents.
+    if new.cg_file == Some(true) {
+        let agent = |pod: &PodStatus| pod.cache_status.clone().and_then(|cache| cache.cache_agent);
+        fact("Info", "CacheAgent", agent(old).as_deref(), agent(new).as_deref());
+    }
     fact("Info", "RepAgent", was.rep_agent.as_deref(), now.rep_agent.as_deref());
     fact("Info", "RepScheme", was.rep_scheme.as_deref(), now.rep_scheme.as_deref());
     fact("StateChange", "RepState", was.rep_state.as_deref(), now.rep_state.as_deref());
@@ -235,12 +243,16 @@ fn of_conditions(
     after: &TimesTenClassicStatus,
     notes: &mut Vec<Note>,
 ) {
+    use super::cache::{CACHE_READY, TOLD_ELSEWHERE};
     use super::conditions::{MANAGED, OBJECTS_APPLIED, REBUILD_FAILING, SPEC_VALID};
     use super::warnings::{CLOCKS_AGREE, MEMORY_SUFFICIENT, WRITES_ACCEPTED};
     for condition in &after.conditions {
         let bad = match condition.type_.as_str() {
             MANAGED | OBJECTS_APPLIED | SPEC_APPLIED | SPEC_VALID | WRITES_ACCEPTED
             | MEMORY_SUFFICIENT | CLOCKS_AGREE => condition.status == "False",
+            CACHE_READY => {
+                condition.status == "False" && !TOLD_ELSEWHERE.contains(&condition.reason.as_str())
+            }
             REBUILD_FAILING => condition.status == "True",
             _ => false,
         };
@@ -272,6 +284,12 @@ pub fn abandoned(stranded: &Stranded) -> Note {
 #[must_use]
 pub fn order_failed(pod: &str, verb: &Verb, error: &AgentError) -> Note {
     Note::warning("Error", format!("Pod {pod} {}: {error}", verb.name()))
+}
+
+/// TimesTen said something against what a task did.
+#[must_use]
+pub fn task_said(pod: &str, text: &str) -> Note {
+    Note::warning("Error", format!("Pod {pod} {text}"))
 }
 
 /// An owned object was written.

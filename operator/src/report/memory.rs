@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::cache;
 use super::conditions::MANAGED;
 use super::subscribers::is_subscriber;
 use super::upgrade;
@@ -15,9 +16,10 @@ use crate::crd::{
 use crate::decide::upgrade::pending;
 use crate::observation::Observation;
 use crate::pair::{Both, Ordinal};
+use crate::standing::cache::Script;
 use crate::standing::{
     Ending, Failover, Incarnation, Intent, Irreversible, Occasion, Outcome, PodIntent, Rebuild,
-    Stage, Standing, State, Switchover, TaskRecord,
+    Stage, Standing, State, Switchover, TaskRecord, Work,
 };
 
 /// Words of `standbyDownStandbyAS.mode`.
@@ -61,6 +63,9 @@ pub fn standing(status: Option<&TimesTenClassicStatus>) -> Standing {
         standing.switchover = read_switchover(switchover);
         standing.switched = read_ending(switchover);
     }
+    standing.cache = cache::read(status, |ordinal| {
+        members.iter().find(|pod| self::ordinal(pod.name.as_deref()) == Some(ordinal))
+    });
     if let Some(status) = &status.classic_upgrade_status {
         standing.upgrades = upgrade::read(status);
     }
@@ -154,7 +159,7 @@ fn keep_task(status: &mut TimesTenClassicStatus, standing: &Standing, seen: &Obs
             let pod = &seen.members[task.member].name;
             status.async_status = Some(AsyncStatus {
                 id: Some(task.id.clone()),
-                type_: Some("repDuplicate".into()),
+                type_: Some(task.work.word().into()),
                 pod_name: Some(pod.clone()),
                 pod_uid: Some(task.incarnation.uid.clone()),
                 restarts: Some(task.incarnation.restarts),
@@ -169,7 +174,11 @@ fn keep_task(status: &mut TimesTenClassicStatus, standing: &Standing, seen: &Obs
                 && task.running == Some(true)
             {
                 task.running = Some(false);
-                task.complete = Some(standing.rebuild == Rebuild::Repair);
+                let done = match work(task) {
+                    Some(Work::CacheGroups) => standing.cache.script == Script::Complete,
+                    Some(Work::Copy) | None => standing.rebuild == Rebuild::Repair,
+                };
+                task.complete = Some(done);
                 task.ended = Some(seen.now.as_second());
             }
         }
@@ -238,6 +247,7 @@ fn read_task(task: &AsyncStatus) -> Option<TaskRecord> {
     }
     Some(TaskRecord {
         id: task.id.clone()?,
+        work: work(task)?,
         member: ordinal(task.pod_name.as_deref())?,
         incarnation: Incarnation {
             uid: task.pod_uid.clone()?,
@@ -245,6 +255,12 @@ fn read_task(task: &AsyncStatus) -> Option<TaskRecord> {
         },
         started: task.started.unwrap_or_default(),
     })
+}
+
+/// What a task does. Oracle's operator spells its verbs with a capital at times.
+fn work(task: &AsyncStatus) -> Option<Work> {
+    let word = task.type_.as_deref()?;
+    Work::ALL.into_iter().find(|work| work.word().eq_ignore_ascii_case(word))
 }
 
 fn read_failover(failover: &LastFailover) -> Option<Failover> {

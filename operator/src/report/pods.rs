@@ -4,9 +4,10 @@
 
 use jiff::Timestamp;
 
-use crate::agent::{Daemon, Db, Facts};
+use crate::agent::{CacheGroup, Daemon, Db, Facts};
 use crate::crd::{
-    CacheStatus, DbStatus, PodStatus, ReplicationStatus, TimesTenClassicStatus, TimestenStatus,
+    CacheGroupStatus, CacheStatus, DbStatus, PodStatus, ReplicationStatus, TimesTenClassicStatus,
+    TimestenStatus,
 };
 use crate::decide::Plan;
 use crate::observation::{Agent, Member, Observation, TtContainer};
@@ -72,15 +73,15 @@ pub(super) fn entry(
     pod
 }
 
-/// Takes out what passes by, so that it alone is no reason to write.
-pub(super) fn still(pod: &mut PodStatus) {
-    pod.prev_ready = None;
-    pod.prev_active = None;
-    if let Some(database) = &mut pod.db_status {
-        database.db_id = None;
+/// Sets what passes by to what it was, so that it alone is no reason to write.
+pub(super) fn still(pod: &mut PodStatus, before: &PodStatus) {
+    pod.prev_ready.clone_from(&before.prev_ready);
+    pod.prev_active.clone_from(&before.prev_active);
+    if let (Some(database), Some(before)) = (&mut pod.db_status, &before.db_status) {
+        database.db_id.clone_from(&before.db_id);
     }
-    if let Some(cache) = &mut pod.cache_status {
-        cache.awt_behind_mb = None;
+    if let (Some(cache), Some(before)) = (&mut pod.cache_status, &before.cache_status) {
+        cache.awt_behind_mb.clone_from(&before.awt_behind_mb);
     }
 }
 
@@ -154,6 +155,8 @@ fn facts(pod: &mut PodStatus, member: &Member) {
         cache_uid_pwd_set: facts.cache_credentials,
         n_cache_groups: facts.n_cache_groups.and_then(|count| i64::try_from(count).ok()),
         awt_behind_mb: facts.awt_behind_mb,
+        cachegroups: facts.cache_groups.iter().map(cache_group).collect(),
+        ..CacheStatus::default()
     });
     pod.quiescing = Some(facts.quiescing).filter(|quiescing| *quiescing);
     pod.install_release.clone_from(&facts.release);
@@ -167,4 +170,13 @@ fn facts(pod: &mut PodStatus, member: &Member) {
     pod.using_twosafe = facts.twosafe;
     pod.disable_return = facts.disable_return;
     pod.local_commit = facts.local_commit;
+}
+
+fn cache_group(group: &CacheGroup) -> CacheGroupStatus {
+    CacheGroupStatus {
+        owner: group.owner.clone(),
+        name: group.name.clone(),
+        refresh_mode: group.refresh_mode.clone(),
+        refresh_state: group.refresh_state.clone(),
+    }
 }

@@ -9,7 +9,8 @@ use timesten_operator::operator::Identity;
 use timesten_operator::pair::Ordinal;
 use timesten_operator::report;
 
-use super::common::{NAME, SHORT, seen, spelt};
+use super::common::SHORT;
+use super::spelt::{NAME, seen, spelt};
 
 /// What a plan comes to for the subscriber: its state, the verb, and what is put on record.
 fn told(plan: &Plan) -> String {

@@ -9,7 +9,8 @@ use timesten_operator::observation::{Agent, Heard, Observation, Subscriber as Se
 use timesten_operator::standing::subscribers::{PodTask, SubscriberState};
 use timesten_operator::standing::{Irreversible, PodIntent, State};
 
-use super::common::{LONG, NAME, SHORT, incarnation, seen, serving, spelt};
+use super::common::{LONG, SHORT, incarnation, serving};
+use super::spelt::{NAME, seen, spelt};
 
 const DBS: [Db; 7] = [
     Db::None,

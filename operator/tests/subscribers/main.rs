@@ -2,7 +2,9 @@
 //! pair's.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod spelt;
 
 mod cases;
 mod exhaustive;

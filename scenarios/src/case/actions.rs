@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    BreakImage, Crash, Evict, Files, Invalidate, Link, Scale, SetClock, SetPeer, SetRepState,
-    Sidecar, Span,
+    BreakImage, Crash, Evict, Files, Invalidate, Link, Reach, Scale, SetClock, SetPeer,
+    SetRepState, Sidecar, Span,
 };
 
 /// One step. The key says what is done.
@@ -54,6 +54,10 @@ pub enum Step {
     CloseDatabase(Member),
     /// Stops the replication agent.
     StopRepAgent(Member),
+    /// Stops the cache agent.
+    StopCacheAgent(Member),
+    /// The Oracle database behind cache groups can be reached by nobody, or by all again.
+    Oracle(Reach),
     /// Throws the database out of memory.
     Invalidate(Invalidate),
     /// The process that held invalid memory lets go.
@@ -136,6 +140,7 @@ impl Step {
             | Self::KillDaemon(of)
             | Self::CloseDatabase(of)
             | Self::StopRepAgent(of)
+            | Self::StopCacheAgent(of)
             | Self::Release(of)
             | Self::WipeDatabase(of)
             | Self::UnloadDatabase(of)
@@ -202,6 +207,9 @@ pub struct Seen {
     /// Subscribers by their pods' names: whether their copies hold all that the active's holds.
     #[serde(default)]
     pub follows: BTreeMap<String, bool>,
+    /// The pods whose cache groups have objects in the Oracle database: all of them, in order.
+    #[serde(default)]
+    pub left_in_oracle: Option<Vec<String>>,
     /// The application can write.
     #[serde(default)]
     pub serves: Option<bool>,

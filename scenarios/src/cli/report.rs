@@ -128,6 +128,7 @@ pub(super) mod tests {
             trace_hash: "00ff".into(),
             virtual_time: at,
             real_time: Duration::from_millis(12),
+            told: Duration::from_millis(11),
             recovery: Some(Duration::from_millis(1_300)),
             shows: vec![3],
             states: ["Initializing", "Normal", "ActiveDown", "Normal"].map(Into::into).into(),

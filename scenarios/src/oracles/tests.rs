@@ -156,6 +156,44 @@ fn clients_that_are_turned_away_for_long_are_noticed() {
 }
 
 #[test]
+fn cache_groups_that_go_too_early_are_noticed() {
+    let told = |verb: &str, deleting| {
+        law(vec![Sight::Uncached { pod: "a".into(), verb: verb.into(), deleting }])
+    };
+    assert_eq!(told("cleanupCache", true), None);
+    assert_eq!(told("cleanupCache", false).as_deref(), Some("cache-groups-kept"));
+    assert_eq!(told("dropCg", true).as_deref(), Some("cache-groups-kept"));
+}
+
+#[test]
+fn an_object_that_does_not_go_is_noticed() {
+    let judge = |interfered: u64, gone: u64| {
+        let mut oracles = Oracles::default();
+        oracles.see(NOW, Sight::Deleting("a".into()));
+        oracles.see(Duration::from_secs(interfered), Sight::Interfered);
+        oracles.see(Duration::from_secs(gone), Sight::Gone { object: "a".into(), cleanup: true });
+        oracles.violation.map(|violation| violation.law)
+    };
+    assert_eq!(judge(1, 310), None);
+    assert_eq!(judge(1, 312).as_deref(), Some("bounded-goodbye"));
+    assert_eq!(judge(60, 360), None, "it has its time from when nobody interferes");
+}
+
+#[test]
+fn what_is_left_in_oracle_has_to_be_told() {
+    let judge = |reason: &str, note: &str| {
+        let mut oracles = Oracles::default();
+        let (of, reason, note) = ("x".into(), reason.into(), note.into());
+        oracles.see(NOW, Sight::Event { of, reason, note });
+        oracles.left_in_oracle(NOW, &["a.x".into()]);
+        oracles.violation.map(|violation| violation.law)
+    };
+    assert_eq!(judge("FailedFinalizer", "Pod a: a.x is left"), None);
+    assert_eq!(judge("Info", "Pod a: a.x").as_deref(), Some("told-what-is-left"));
+    assert_eq!(judge("FailedFinalizer", "Pod b").as_deref(), Some("told-what-is-left"));
+}
+
+#[test]
 fn an_event_that_is_said_twice_is_noticed() {
     let event =
         |of: &str| Sight::Event { of: of.into(), reason: "Info".into(), note: "Agent Up".into() };
@@ -178,4 +216,52 @@ fn lost_commits_are_judged_by_what_was_promised() {
     assert!(judge(&local, &local[..1], 1).is_some(), "and not from the middle");
     let safe = [ack(1, Service::Twosafe)];
     assert!(judge(&safe, &safe, 1).is_some());
+}
+
+#[test]
+fn credentials_made_anew_under_running_agents_are_noticed() {
+    let host = || "a-0.a.ns.svc.cluster.local".to_owned();
+    let made = |uid: &str, secrets: &[&str], created| Sight::Credentials {
+        of: uid.trim_end_matches('\'').into(),
+        uid: uid.into(),
+        secrets: secrets.iter().map(|secret| (*secret).to_owned()).collect(),
+        created,
+    };
+    let secret = |uid: &str, secret: &str, created| made(uid, &[secret], created);
+    let story = |sights: Vec<Sight>| {
+        let begin = vec![secret("a", "one", true), Sight::Agent(host(), true)];
+        law([begin, sights].concat())
+    };
+    assert_eq!(story(vec![secret("a", "one", true)]), None, "the same again");
+    assert_eq!(story(vec![secret("b", "two", true)]), None, "of another object");
+    assert_eq!(story(vec![secret("a'", "two", true)]), None, "of another object of that name");
+    assert_eq!(story(vec![made("a", &["two", "one"], true)]), None, "these are still used");
+    assert_eq!(story(vec![secret("a", "two", false)]), None, "an edit");
+    let ended = vec![Sight::Agent(host(), false), secret("a", "two", true)];
+    assert_eq!(story(ended), None, "nobody knows the old ones");
+    let anew = story(vec![secret("a", "two", true)]);
+    assert_eq!(anew.as_deref(), Some("credentials-kept"));
+    let stayed = vec![secret("a", "two", false), secret("a", "two", true)];
+    assert_eq!(story(stayed).as_deref(), Some("credentials-kept"), "the edit changed no agent");
+}
+
+#[test]
+fn marks_of_another_role_are_noticed() {
+    let judge = |active, markers: &[&str]| {
+        let mut oracles = Oracles::default();
+        let markers = markers.iter().map(|path| (*path).to_owned()).collect();
+        oracles.marked(NOW, "a", active, &markers);
+        oracles.violation.map(|violation| violation.law)
+    };
+    let both = ["/tmp/active", "/tmp/readiness"];
+    assert_eq!(judge(true, &both), None);
+    assert_eq!(judge(false, &both[1..]), None);
+    for (active, markers) in [(true, &both[1..]), (true, &both[..1]), (false, &both), (false, &[])]
+    {
+        assert_eq!(
+            judge(active, markers).as_deref(),
+            Some("marks-match-roles"),
+            "{active} {markers:?}"
+        );
+    }
 }

@@ -50,15 +50,13 @@ pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
     if let Some(serves) = seen.serves {
         differ("serves", &serves.to_string(), world.application.serves().to_string());
     }
+    if let Some(left) = &seen.left_in_oracle {
+        differ("left in Oracle", &left.join(", "), left_in_oracle(world));
+    }
     for (pod, follows) in &seen.follows {
         differ(pod, word(*follows), word(super::members::follows(world, pod)).to_owned());
     }
-    for (kind, wanted) in &seen.conditions {
-        let (is, reason) = condition(status, kind);
-        if *wanted != is && *wanted != reason {
-            wrong.push(format!("condition {kind}: expected {wanted}, seen {is} ({reason})"));
-        }
-    }
+    of_conditions(seen, status, &mut wrong);
     if let Some(message) = &seen.message {
         let all = messages(status);
         if !all.iter().any(|text| text.contains(message)) {
@@ -81,6 +79,16 @@ pub(super) async fn differences(world: &World, seen: &Seen) -> Vec<String> {
     }
     of_objects(world, seen, &mut wrong).await;
     wrong
+}
+
+/// What is not as it is said of conditions.
+fn of_conditions(seen: &Seen, status: Option<&Value>, wrong: &mut Vec<String>) {
+    for (kind, wanted) in &seen.conditions {
+        let (is, reason) = condition(status, kind);
+        if *wanted != is && *wanted != reason {
+            wrong.push(format!("condition {kind}: expected {wanted}, seen {is} ({reason})"));
+        }
+    }
 }
 
 /// What is not as it is said of objects other than the `TimesTenClassic`.
@@ -115,6 +123,11 @@ fn lacking(at: &str, wanted: &Value, is: &Value, wrong: &mut Vec<String>) {
         (wanted, is) if wanted == is => {}
         (wanted, is) => wrong.push(format!("{at}: expected {wanted}, seen {is}")),
     }
+}
+
+fn left_in_oracle(world: &World) -> String {
+    let hosts = world.fleet.left_in_oracle();
+    hosts.iter().map(|host| pod(host)).collect::<Vec<_>>().join(", ")
 }
 
 fn word(follows: bool) -> &'static str {

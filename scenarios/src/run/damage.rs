@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::checks;
 use super::steps::{Player, Result};
 use crate::case::{
-    BreakImage, Evict, Files, ImageFault, Member, Peer, Rep, Scale, SetClock, Sidecar, Span, Step,
+    BreakImage, Evict, Files, ImageFault, Member, Peer, Reach, Rep, Scale, SetClock, Sidecar, Span,
+    Step,
 };
 use crate::timeline::Who;
 use crate::world::{Broken, OBJECT};
@@ -85,6 +86,12 @@ impl Player<'_> {
                 let volume = fleet.view(&self.host(of)?).map(|view| view.volume);
                 self.say(format!("the next upgrade of {} fails", self.pod(of)?));
                 volume.map(|volume| fleet.fail_upgrade(&volume)).is_some()
+            }
+            Step::StopCacheAgent(of) => fleet.stop_cache_agent(&self.host(of)?),
+            Step::Oracle(reach) => {
+                self.say(format!("the Oracle database is {reach:?}"));
+                fleet.set_oracle(*reach == Reach::Up);
+                true
             }
             Step::DropScheme(of) => fleet.drop_scheme(&self.host(of)?),
             Step::SetPeer(set) => fleet.set_peer(&self.host(&set.of)?, peer(set.to)),

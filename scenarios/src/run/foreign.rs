@@ -64,9 +64,10 @@ async fn play(
         Ok(foreign) => Arc::new(foreign),
         Err(error) => return Played::none("world", error.to_string()),
     };
+    let watch = stopwatch::start();
     let options = WorldOptions { virtual_time: false, ..options(&case.world, seed) };
     let world = World::start_on(Arc::clone(&foreign), options).await;
-    let mut played = story(case, world, (SETTLE, quiet), reference).await;
+    let mut played = story(case, world, (SETTLE, quiet), reference, watch).await;
     if let Err(error) = foreign.forget_nodes().await {
         played.violation =
             played.violation.or(Played::none("clean-up", error.to_string()).violation);
@@ -85,6 +86,7 @@ pub fn skipped(case: &Case, seed: u64, reason: String) -> Outcome {
         trace_hash: String::new(),
         virtual_time: Duration::ZERO,
         real_time: Duration::ZERO,
+        told: Duration::ZERO,
         recovery: None,
         shows: case.shows.clone(),
         states: Vec::new(),

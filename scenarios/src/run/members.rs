@@ -76,6 +76,26 @@ impl Player<'_> {
         self.eventually("convergence", &seen).await
     }
 
+    /// At rest the pods of each pair that is Normal have the marks of their roles.
+    pub(super) fn marks(&self) {
+        let at = self.world.record.now();
+        let objects = self.world.record.with(|record| record.objects.clone());
+        for (name, object) in objects {
+            let status =
+                |key: &str| object.pointer(&format!("/status/{key}")).and_then(Value::as_str);
+            if status("highLevelState") != Some("Normal") {
+                continue;
+            }
+            for pod in [format!("{name}-0"), format!("{name}-1")] {
+                let host = host(&self.world, &pod);
+                let markers = self.world.fleet.view(&host).map(|view| view.markers);
+                let (active, markers) =
+                    (status("activePods") == Some(&pod), markers.unwrap_or_default());
+                self.world.record.with(|r| r.oracles.marked(at, &host, active, &markers));
+            }
+        }
+    }
+
     /// At rest every subscriber that the status calls Normal holds what the active holds.
     pub(super) fn subscribers_follow(&self) -> Result {
         let object = checks::object(&self.world, OBJECT).unwrap_or_default();

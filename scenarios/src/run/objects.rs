@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -18,6 +20,20 @@ impl Player<'_> {
         let api = checks::objects(self.world.client());
         let labelled = api.patch(OBJECT, &PatchParams::default(), &patch).await;
         self.done("label the object", labelled).map(drop)
+    }
+
+    /// An object that is gone has left nothing in the Oracle database that nobody was told of: unless
+    /// the whole namespace has gone with it, where nothing can be told.
+    pub(super) async fn left_in_oracle(&self) {
+        let namespaces: Api<Namespace> = Api::all(self.world.client());
+        let name = self.world.api.namespace();
+        let there = namespaces.get_opt(name).await.ok().flatten();
+        let goes = there.is_none_or(|there| there.metadata.deletion_timestamp.is_some());
+        if self.case.ends != "gone" || goes {
+            return;
+        }
+        let (at, left) = (self.world.record.now(), self.world.fleet.left_in_oracle());
+        self.world.record.with(|record| record.oracles.left_in_oracle(at, &left));
     }
 
     /// Somebody else has made these objects, such as `service/sample`.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::checks::{self, differences};
 use super::reference;
 use crate::case::{Case, History, Refused, Seen, Span, Step};
-use crate::oracles::Violation;
+use crate::oracles::{Sight, Violation};
 use crate::timeline::Who;
 use crate::world::{NAMESPACE, OBJECT, VisitError, World};
 
@@ -188,8 +188,19 @@ impl<'a> Player<'a> {
                 let deleted = api.delete(name, &DeleteParams::default()).await;
                 self.done("delete it", deleted).map(drop)
             }
-            fault => self.fault(&law, fault).await,
+            fault => {
+                self.interfered();
+                let played = self.fault(&law, fault).await;
+                self.interfered();
+                played
+            }
         }
+    }
+
+    /// Whatever has a deadline has it from here on.
+    fn interfered(&self) {
+        let at = self.world.record.now();
+        self.world.record.with(|record| record.oracles.see(at, Sight::Interfered));
     }
 
     /// The API server refuses a change of the spec, and says why.
@@ -304,6 +315,7 @@ impl<'a> Player<'a> {
     /// All faults end, and the pair must come to rest.
     pub(super) async fn come_to_rest(&mut self, within: Duration) -> Result {
         self.world.fleet.behave();
+        self.world.fleet.set_oracle(true);
         self.world.faults.clear();
         self.mend_cuts();
         self.world.containers.mend_images();
@@ -315,7 +327,9 @@ impl<'a> Player<'a> {
             state => Seen { state: Some(state.into()), ..Seen::default() },
         };
         let seen = Seen { within: Some(Span(within)), ..seen };
+        self.interfered();
         self.eventually("convergence", &seen).await?;
+        self.left_in_oracle().await;
         self.subscribers_ready(within).await?;
         for name in &self.case.world.objects {
             let seen = Seen {
@@ -381,6 +395,7 @@ impl<'a> Player<'a> {
     pub(super) async fn quiet_hour(&self, settle: Duration, hour: Duration) {
         self.world.start_writing(None);
         tokio::time::sleep(settle).await;
+        self.marks();
         let quiet = match self.subscribers_follow() {
             Ok(()) => self.quiet("quiet-hour", hour).await,
             Err(violation) => Err(violation),

@@ -183,9 +183,15 @@ impl Record {
                 let name = &change.name;
                 if change.kind == ChangeKind::Deleted {
                     self.objects.remove(name);
+                    let wanted = object.pointer("/spec/ttspec/cacheCleanup");
+                    let cleanup = wanted.and_then(Value::as_bool).unwrap_or(true);
+                    self.oracles.see(at, Sight::Gone { object: name.clone(), cleanup });
                     self.add(at, Who::Kubernetes, format!("{name} is gone"));
                 } else {
                     self.objects.insert(name.clone(), Arc::clone(object));
+                    if is_going(object) {
+                        self.oracles.see(at, Sight::Deleting(name.clone()));
+                    }
                     self.state(at, name, object);
                 }
                 self.intents(at, name, object);
@@ -199,14 +205,35 @@ impl Record {
                 }
             }
             "pods" => self.add(at, Who::Kubernetes, pod(change)),
-            "secrets" | "services" | "statefulsets" | "poddisruptionbudgets"
-                if change.kind != ChangeKind::Modified =>
-            {
+            "secrets" | "services" | "statefulsets" | "poddisruptionbudgets" => {
+                if change.resource == "secrets" && change.kind != ChangeKind::Deleted {
+                    self.credentials(at, change);
+                }
+                if change.kind == ChangeKind::Modified {
+                    return;
+                }
                 let what = if change.kind == ChangeKind::Added { "created" } else { "deleted" };
                 let name = volatile(&change.name);
                 self.add(at, Who::Kubernetes, format!("{} {name} {what}", change.resource));
             }
             _ => {}
+        }
+    }
+
+    /// What an object and its agents prove themselves with, if that is what the Secret holds.
+    fn credentials(&mut self, at: Duration, change: &Change) {
+        let text = |pointer: &str| change.object.pointer(pointer).and_then(Value::as_str);
+        let set = |prefix: &str| -> Option<String> {
+            let data = |key: &str| text(&format!("/data/{prefix}{key}"));
+            let agent = text("/data/agentPassword")?;
+            Some([data("httpUser")?, data("httpPassword")?, agent].join(" "))
+        };
+        let secrets: Vec<String> = ["", "former."].into_iter().filter_map(set).collect();
+        let owner =
+            |key: &str| text(&format!("/metadata/ownerReferences/0/{key}")).map(str::to_owned);
+        if let (Some(of), Some(uid), false) = (owner("name"), owner("uid"), secrets.is_empty()) {
+            let created = change.kind == ChangeKind::Added;
+            self.oracles.see(at, Sight::Credentials { of, uid, secrets, created });
         }
     }
 
@@ -256,6 +283,17 @@ impl Record {
         !self.lone(host) && !matches!(ordinal, Some("-0" | "-1"))
     }
 
+    /// A pod is told to do away with its cache groups.
+    fn uncached(&mut self, at: Duration, host: &str, verb: &str) {
+        if !["dropCg", "cleanupCache"].contains(&verb) {
+            return;
+        }
+        let object = host.split('.').nth(1).and_then(|object| self.objects.get(object));
+        let deleting = object.is_some_and(|object| is_going(object));
+        let (pod, verb) = (short_host(host).to_owned(), verb.to_owned());
+        self.oracles.see(at, Sight::Uncached { pod, verb, deleting });
+    }
+
     /// A pod is told something: what the status says of it at that moment.
     fn ordered(&mut self, at: Duration, host: &str, verb: &str) {
         let object = host.split('.').nth(1).and_then(|object| self.objects.get(object));
@@ -273,17 +311,22 @@ impl Record {
         let host = short_host(&event.host).to_owned();
         let mut tell = |text: String| self.add(at, Who::TimesTen, format!("{host} {text}"));
         match &event.what {
-            Happening::Started => tell("container starts".into()),
+            Happening::Started => {
+                tell("container starts".into());
+                self.oracles.see(at, Sight::Agent(event.host.clone(), true));
+            }
             Happening::Listening => tell("agent listens".into()),
             Happening::Ended { code } => {
                 tell(format!("container ends with {code}"));
                 self.oracles.see(at, Sight::Writable(event.host.clone(), false));
+                self.oracles.see(at, Sight::Agent(event.host.clone(), false));
             }
             Happening::Received { verb, .. } => {
                 self.hash.add(&(at, &event.host, verb));
                 if !matches!(verb.as_str(), "GET" | "POLL") {
                     *self.verbs.entry(verb.clone()).or_default() += 1;
                     self.add(at, Who::TimesTen, format!("{host} is told {verb}"));
+                    self.uncached(at, &event.host, verb);
                     if self.lone(&event.host) {
                         self.oracles.see(at, Sight::Lone(host, verb.clone()));
                     } else {
@@ -339,6 +382,11 @@ fn intent(status: &Value) -> Option<(String, String)> {
     let intent = status.get("intent")?;
     let text = |key| intent.get(key)?.as_str().map(ToOwned::to_owned);
     text("verb").zip(text("pod"))
+}
+
+/// The object is being deleted.
+fn is_going(object: &Value) -> bool {
+    object.pointer("/metadata/deletionTimestamp").is_some()
 }
 
 /// The databases of an object do not replicate.

@@ -135,6 +135,11 @@ impl Graph {
         self.stirred = true;
     }
 
+    /// The names of the objects of a kind.
+    pub(super) fn names(&self, kind: usize) -> impl Iterator<Item = &str> {
+        self.entries.values().filter(move |entry| entry.kind == kind).map(|e| e.name.as_str())
+    }
+
     pub(super) fn get(&self, uid: &str) -> Option<&Entry> {
         self.entries.get(uid)
     }
