@@ -61,8 +61,7 @@ impl Operator {
             // It goes as soon as the API server has done with it.
             return Ok(Acted::Rest(plan.interval));
         }
-        let blank = TimesTenClassicStatus::default();
-        let before = sight.object.status.as_ref().unwrap_or(&blank);
+        let before = sight.status();
         let after = report::status(before, &sight.seen, plan, &self.identity);
         let recorded = self.record(sight, before, &after, &plan.because).await?;
         if recorded {
@@ -143,8 +142,7 @@ impl Operator {
         sight: &Sight<Replicas>,
         plan: &replicas::Plan,
     ) -> Result<Acted, ClusterError> {
-        let blank = TimesTenClassicStatus::default();
-        let before = sight.object.status.as_ref().unwrap_or(&blank);
+        let before = sight.status();
         let after = report::status_of_replicas(before, &sight.seen, plan, &self.identity);
         let recorded = self.record(sight, before, &after, &plan.because).await?;
         let finalized = self.finalize(sight, plan.finalizer).await?;

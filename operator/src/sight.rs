@@ -3,13 +3,13 @@
 //! Never: observes, or decides.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use kube::ResourceExt;
 use tokio::time::Instant;
 
 use crate::agent::{Endpoint, Limits, ObjectContext};
-use crate::crd::TimesTenClassic;
+use crate::crd::{TimesTenClassic, TimesTenClassicStatus};
 use crate::credentials::Credentials;
 use crate::desired::Desired;
 use crate::memory::Memory;
@@ -86,6 +86,13 @@ impl Sight<()> {
 }
 
 impl<Seen> Sight<Seen> {
+    /// The status that the object has; an empty one if it has none yet.
+    #[must_use]
+    pub fn status(&self) -> &TimesTenClassicStatus {
+        static NONE_YET: LazyLock<TimesTenClassicStatus> = LazyLock::new(Default::default);
+        self.object.status.as_ref().unwrap_or(&NONE_YET)
+    }
+
     /// Works on the memory of the object.
     pub fn memory<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> T {
         work(&mut lock(&self.memory))

@@ -232,19 +232,13 @@ async fn story(
     };
     let virtual_time = world.record.now();
     let recovery = player.recovery();
-    let told = match played {
-        Ok(told) => {
-            player.bound_recovery();
-            player.lost_commits();
-            told
-        }
-        Err(violation) => {
-            world.record.with(|record| {
-                record.oracles.violation.get_or_insert(violation);
-            });
-            watch.elapsed()
-        }
-    };
+    let told = played.as_ref().map_or_else(|_| watch.elapsed(), |told| *told);
+    match played {
+        Ok(_) => player.judge_story(),
+        Err(violation) => world.record.with(|record| {
+            record.oracles.violation.get_or_insert(violation);
+        }),
+    }
     // The hash is that of the story; the hour after it adds nothing to compare.
     let trace_hash = world.record.with(|record| record.trace_hash());
     let shape = reference::shape(&world).await;

@@ -142,21 +142,16 @@ impl World {
             true => defined()?.copy(of_world),
             false => define(ApiServer::new(of_world)).await?,
         };
-        Self::furnish(Server::Fake(api), clock, options).await
+        Ok(Self::furnish(Server::Fake(api), clock, &options))
     }
 
     /// Starts everything but the user, the API server, and what the server has itself. Time is the system's.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start).
-    pub async fn start_on(
-        foreign: Arc<Foreign>,
-        options: WorldOptions,
-    ) -> Result<Self, WorldError> {
-        Self::furnish(Server::Foreign(foreign), Clock::system(), options).await
+    #[must_use]
+    pub fn start_on(foreign: Arc<Foreign>, options: &WorldOptions) -> Self {
+        Self::furnish(Server::Foreign(foreign), Clock::system(), options)
     }
 
-    async fn furnish(api: Server, clock: Clock, options: WorldOptions) -> Result<Self, WorldError> {
+    fn furnish(api: Server, clock: Clock, options: &WorldOptions) -> Self {
         let seconds = clock.clone();
         let fleet = Fleet::new(FleetOptions {
             durations: options.durations.clone(),
@@ -184,7 +179,7 @@ impl World {
             }
         }
         let containers = Arc::new(Containers::new(&fleet, &network));
-        let nodes = nodes(&api, &clock, &options, &containers, &mut tasks);
+        let nodes = nodes(&api, &clock, options, &containers, &mut tasks);
         let place = Place {
             api: api.clone(),
             network: network.clone(),
@@ -210,7 +205,7 @@ impl World {
         };
         world.start_writing(options.writes_every);
         world.operators.start();
-        Ok(world)
+        world
     }
 
     /// Takes away what the world has made on a server that outlives it, but for its nodes: they go when it is gone.

@@ -111,7 +111,7 @@ async fn stay(
     visit: &Visit,
 ) -> anyhow::Result<ExitCode> {
     let foreign = Arc::new(visit.settle().await?);
-    let world = World::start_on(Arc::clone(&foreign), options(arguments)).await?;
+    let world = World::start_on(Arc::clone(&foreign), &options(arguments));
     let show = async {
         greet_visitor(file, world.api.namespace())?;
         show_until_the_end(&world, objects, arguments.once).await

@@ -66,7 +66,7 @@ async fn play(
     };
     let watch = stopwatch::start();
     let options = WorldOptions { virtual_time: false, ..options(&case.world, seed) };
-    let world = World::start_on(Arc::clone(&foreign), options).await;
+    let world = Ok(World::start_on(Arc::clone(&foreign), &options));
     let mut played = story(case, world, (SETTLE, quiet), reference, watch).await;
     if let Err(error) = foreign.forget_nodes().await {
         played.violation =

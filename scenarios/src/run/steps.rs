@@ -348,7 +348,13 @@ impl<'a> Player<'a> {
         self.world.application.outage().filter(|_| self.marked)
     }
 
-    pub(super) fn bound_recovery(&self) {
+    /// What must hold of a story that was told to its end.
+    pub(super) fn judge_story(&self) {
+        self.bound_recovery();
+        self.lost_commits();
+    }
+
+    fn bound_recovery(&self) {
         let Some(Span(bound)) = self.case.recovery else { return };
         let took = self.recovery();
         if took.is_none_or(|took| took > bound) {
@@ -366,7 +372,7 @@ impl<'a> Player<'a> {
     }
 
     /// What was acknowledged and is held by nobody any more.
-    pub(super) fn lost_commits(&self) {
+    fn lost_commits(&self) {
         let app = self.world.application.app();
         let mut hosts = self.world.fleet.hosts();
         // What only a subscriber holds is lost to the pair.
