@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, Pod, Taint};
 use kube::Api;
 use kube::api::{EvictParams, Patch, PatchParams};
 use serde_json::json;
@@ -55,26 +55,39 @@ impl Player<'_> {
         };
         let said = format!("{}, the node of {pod}, is out of service", node.name());
         self.world.record.say(Who::User, said);
-        let taint = json!({
-            "key": OUT_OF_SERVICE,
-            "value": "nodeshutdown",
-            "effect": "NoExecute",
-        });
-        let nodes: Api<Node> = Api::all(self.world.client());
-        let patch = Patch::Strategic(json!({"spec": {"taints": [taint]}}));
-        let tainted = nodes.patch(node.name(), &PatchParams::default(), &patch).await;
-        self.done("taint the node", tainted).map(drop)
+        let tainted = self.taint(node.name(), true).await;
+        self.done("taint the node", tainted)
     }
 
     /// Takes away what was said of nodes that are out of service.
     pub(super) async fn in_service(&self) {
-        let nodes: Api<Node> = Api::all(self.world.client());
         for node in &self.world.nodes {
-            let mine = json!({"key": OUT_OF_SERVICE, "effect": "NoExecute", "$patch": "delete"});
-            let patch = Patch::Strategic(json!({"spec": {"taints": [mine]}}));
             // A node that is gone has no taints.
-            let _ = nodes.patch(node.name(), &PatchParams::default(), &patch).await;
+            let _ = self.taint(node.name(), false).await;
         }
+    }
+
+    /// Says that a node is out of service, or no longer; as it is said already, nothing is written.
+    async fn taint(&self, node: &str, out: bool) -> kube::Result<()> {
+        let nodes: Api<Node> = Api::all(self.world.client());
+        // A patch replaces all taints.
+        let spec = nodes.get(node).await?.spec.unwrap_or_default();
+        let mut taints = spec.taints.unwrap_or_default();
+        let before = taints.len();
+        taints.retain(|taint| taint.key != OUT_OF_SERVICE);
+        if !out && taints.len() == before {
+            return Ok(());
+        }
+        if out {
+            taints.push(Taint {
+                key: OUT_OF_SERVICE.into(),
+                value: Some("nodeshutdown".into()),
+                effect: "NoExecute".into(),
+                ..Taint::default()
+            });
+        }
+        let patch = Patch::Merge(json!({"spec": {"taints": taints}}));
+        nodes.patch(node, &PatchParams::default(), &patch).await.map(drop)
     }
 
     pub(super) async fn uncordon(&self) -> Result {
