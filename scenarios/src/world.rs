@@ -40,7 +40,7 @@ pub use self::tap::{Tap, Trap};
 
 use self::operators::Place;
 use crate::determinism::{Seeded, on_seeded_thread};
-use crate::network::{Network, OPERATOR};
+use crate::network::Network;
 
 /// The namespace that scenarios play in, unless they are on a server of somebody else.
 pub const NAMESPACE: &str = "default";
@@ -252,27 +252,7 @@ impl World {
             let prefix = format!("{name}.");
             let Some(host) = hosts.iter().find(|host| host.starts_with(&prefix)) else { continue };
             if here == Some(node.name()) {
-                self.set_host_network(host, up);
-            }
-        }
-    }
-
-    /// Cuts or mends every way to and from a host.
-    pub fn set_host_network(&self, host: &str, up: bool) {
-        for other in self.fleet.hosts() {
-            for (from, to) in [(other.as_str(), host), (host, other.as_str())] {
-                if up {
-                    self.fleet.links().heal(from, to);
-                } else if from != to {
-                    self.fleet.links().cut(from, to);
-                }
-            }
-        }
-        for (from, to) in [(OPERATOR, host), (host, OPERATOR)] {
-            if up {
-                self.network.mend(from, to);
-            } else {
-                self.network.cut(from, to);
+                self.containers.set_node_network(host, node.name(), up);
             }
         }
     }

@@ -12,7 +12,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::network::Network;
+use crate::network::{Network, OPERATOR};
 
 /// The name of the container that TimesTen runs in.
 pub const TT: &str = "tt";
@@ -27,6 +27,8 @@ pub struct Containers {
     network: Network,
     running: Arc<Mutex<ByContainer>>,
     broken: Arc<Mutex<BTreeMap<String, Broken>>>,
+    /// Hosts that cannot be reached because of the node that they are on.
+    cut_off: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 /// What is wrong with an image.
@@ -47,6 +49,44 @@ impl Containers {
             network: network.clone(),
             running: Arc::default(),
             broken: Arc::default(),
+            cut_off: Arc::default(),
+        }
+    }
+
+    /// Cuts or mends every way to and from a host, as that of its node. A container of that name on
+    /// another node can be reached.
+    pub fn set_node_network(&self, host: &str, node: &str, up: bool) {
+        let mut cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
+        if up {
+            cut_off.remove(host);
+        } else {
+            cut_off.insert(host.to_owned(), node.to_owned());
+        }
+        drop(cut_off);
+        for other in self.fleet.hosts() {
+            for (from, to) in [(other.as_str(), host), (host, other.as_str())] {
+                if up {
+                    self.fleet.links().heal(from, to);
+                } else if from != to {
+                    self.fleet.links().cut(from, to);
+                }
+            }
+        }
+        for (from, to) in [(OPERATOR, host), (host, OPERATOR)] {
+            if up {
+                self.network.mend(from, to);
+            } else {
+                self.network.cut(from, to);
+            }
+        }
+    }
+
+    /// A container of this name starts on a node.
+    fn arrives(&self, host: &str, node: &str) {
+        let cut_off =
+            self.cut_off.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned();
+        if cut_off.is_some_and(|cut_off| cut_off != node) {
+            self.set_node_network(host, node, true);
         }
     }
 
@@ -79,6 +119,7 @@ impl Containers {
             }
         };
         let host = spec.host.clone();
+        self.arrives(&host, &start.node);
         let uid = start.pod.metadata.uid.clone().unwrap_or_default();
         let container = Stay {
             key: (uid, start.container.clone()),
