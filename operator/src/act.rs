@@ -7,6 +7,7 @@
 //! Never: chooses. What to do is in the plan.
 
 mod finalizer;
+mod task;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,8 @@ use crate::report;
 use crate::sight::{Post, Sight};
 use crate::standing::Work;
 use crate::writes::Trouble;
+
+use self::task::errand;
 
 /// The least time between two passes that nothing asked for.
 const SHORTEST_REST: Duration = Duration::from_millis(50);
@@ -443,13 +446,4 @@ impl Operator {
             operator.wake(&sight.key);
         });
     }
-}
-
-/// The task that is asked about, by the verb that started it.
-fn errand(work: Work, id: &str) -> Option<(Verb, TaskId)> {
-    let verb = match work {
-        Work::Copy => Verb::RepDuplicate,
-        Work::CacheGroups => Verb::CreateCg,
-    };
-    Some((verb, TaskId::from_status(id)?))
 }
