@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::User;
 use crate::json::{list, text};
@@ -80,6 +80,11 @@ pub(super) fn authorize(state: &State, user: &User, attributes: &Attributes) -> 
 
 /// All rules that hold for a user in a namespace (empty: in none), for reviews.
 pub(crate) fn rules_of(state: &State, user: &User, namespace: &str) -> Vec<Value> {
+    // Who need not say who they are may do everything.
+    if !state.access.required() {
+        let resources = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]});
+        return vec![resources, json!({"verbs": ["*"], "nonResourceURLs": ["*"]})];
+    }
     let mut found = Vec::new();
     for (resource, place) in [("clusterrolebindings", ""), ("rolebindings", namespace)] {
         for (_, binding) in state.store.list(&id(resource), Some(place)) {

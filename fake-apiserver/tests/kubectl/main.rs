@@ -35,3 +35,14 @@ fn the_server_tells_what_it_is() {
         "explain pods.metadata.labels",
     );
 }
+
+#[test]
+fn the_user_asks_what_it_may() {
+    session!(
+        "auth",
+        "auth whoami",
+        "auth can-i create pods",
+        "auth can-i get pods --subresource=log -n default",
+        "auth can-i --list -n default",
+    );
+}

@@ -44,6 +44,7 @@ fn a_set_is_shown_scaled_and_rolled_out() {
         "rollout history sts db",
         "get sts db -o jsonpath={.spec.template.spec.containers[0].image}",
         "logs db-0",
+        "exec db-0 -- ls",
         "port-forward pod/db-0 9999:80",
         "delete sts db --cascade=orphan",
         "get pods",

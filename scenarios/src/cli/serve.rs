@@ -59,6 +59,9 @@ async fn live(arguments: &Serve) -> anyhow::Result<ExitCode> {
         kubeconfig::write(file, &access)?;
     }
     println!("serving on {}; Ctrl-C ends it", access.server);
+    if arguments.kubeconfig.is_some() && access.token.is_some() && tls.is_none() {
+        eprintln!("kubectl shows its token over TLS alone: add --tls, or it is nobody here");
+    }
     let serving = async {
         match &tls {
             Some(tls) => server.serve_tls(listener, tls).await,
