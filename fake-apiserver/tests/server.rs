@@ -56,6 +56,29 @@ async fn a_stale_update_is_refused() {
     assert_eq!(maps.get("a").await.unwrap().data, next.data);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_copy_begins_with_all_there_is_and_goes_its_own_way() {
+    let server = server();
+    let maps = Api::<ConfigMap>::default_namespaced(server.client());
+    let post = PostParams::default();
+    let first = maps.create(&post, &config_map("a", json!({"n": "0"}))).await.unwrap();
+    let mut changes = server.changes();
+    let later = "2026-01-02T00:00:00Z".parse().unwrap();
+    // The same seed: what it makes must differ all the same from what is there.
+    let copy = server.copy(Options::at(later, 7));
+    assert_eq!(copy.revision(), server.revision());
+    let copied = Api::<ConfigMap>::default_namespaced(copy.client());
+    assert_eq!(copied.get("a").await.unwrap(), first);
+    let made = copied.create(&post, &config_map("b", json!({}))).await.unwrap();
+    assert_ne!(made.uid(), first.uid());
+    assert_eq!(made.creation_timestamp().unwrap().0.to_string(), "2026-01-02T00:00:00Z");
+    copied.delete("a", &DeleteParams::default()).await.unwrap();
+    assert_eq!(maps.list(&ListParams::default()).await.unwrap().items, [first]);
+    assert!(changes.try_next().is_none(), "what happens in the copy is told elsewhere");
+    let told: Vec<_> = copy.history(server.revision()).iter().map(|change| change.kind).collect();
+    assert_eq!(told, [ChangeKind::Added, ChangeKind::Deleted]);
+}
+
 #[tokio::test]
 #[rstest]
 #[case::no_protobuf(
