@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::events::{Events, Happening};
 use crate::links::Links;
+use crate::logs::Logs;
 use crate::model::container::{Contact, Memory};
 use crate::options::{ContainerSpec, FleetOptions};
 use crate::protocol::tasks::Task;
@@ -39,8 +40,12 @@ impl Fleet {
     pub fn start(&self, container: ContainerSpec) -> Running {
         self.shared.ensure_driver();
         let host = container.host.clone();
-        let (generation, exit) = self.shared.with(|world| world.start(container));
-        Running { agent: Agent { shared: Arc::clone(&self.shared), host, generation, exit } }
+        let (generation, exit, logs) = self.shared.with(|world| {
+            let (generation, exit) = world.start(container);
+            let logs = world.containers.get(&host).map(|container| container.logs.clone());
+            (generation, exit, logs.unwrap_or_default())
+        });
+        Running { agent: Agent { shared: Arc::clone(&self.shared), host, generation, exit }, logs }
     }
 
     /// The network between replication agents.
@@ -275,6 +280,7 @@ fn view(world: &World, host: &str) -> Option<View> {
 /// A running container. Dropping it is SIGKILL: memory is lost, the volume stays.
 pub struct Running {
     agent: Agent,
+    logs: Logs,
 }
 
 impl Running {
@@ -368,15 +374,10 @@ impl Running {
         }
     }
 
-    /// The daemon log, oldest line first, as `ttmesg.log` has it.
+    /// What it writes. The handle outlives the container.
     #[must_use]
-    pub fn log(&self) -> Vec<String> {
-        self.mine(|world, host| {
-            let container = world.containers.get(host);
-            container.map(|container| container.log.iter().cloned().collect())
-        })
-        .flatten()
-        .unwrap_or_default()
+    pub fn logs(&self) -> Logs {
+        self.logs.clone()
     }
 
     /// Acts on this incarnation only.

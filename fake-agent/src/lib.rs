@@ -23,6 +23,7 @@ mod app;
 mod events;
 mod fleet;
 mod links;
+mod logs;
 mod model;
 mod options;
 mod protocol;
@@ -35,6 +36,7 @@ pub use app::{Ack, App, CommitError, Service};
 pub use events::{Event, Events, Fact, Happening};
 pub use fleet::{Fleet, Running};
 pub use links::Links;
+pub use logs::{Line, Logs};
 pub use options::{
     ContainerSpec, Credentials, CredentialsError, Durations, FleetOptions, PeerView, UnixTime,
 };

@@ -126,7 +126,7 @@ impl Agent {
     }
 
     pub(crate) fn say(&self, text: &str) {
-        self.alive(|world| world.say(&self.host, text));
+        self.alive(|world| world.agent_says(&self.host, text));
     }
 
     async fn answer(&self, request: &Request<Bytes>) -> Outcome {
@@ -139,6 +139,7 @@ impl Agent {
             return self.strike_before(fault);
         }
         if !self.authorised(request) {
+            self.say("Authentication failed");
             pause(treatment.slow).await;
             let denied = Reply::failed(401, "authentication failed").with_status(401);
             return Outcome::Response(denied.render(None).with_challenge());

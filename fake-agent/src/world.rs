@@ -180,10 +180,17 @@ impl World {
         self.subscribers.retain(|subscriber| subscriber.send(event.clone()).is_ok());
     }
 
-    pub(crate) fn say(&mut self, host: &str, text: &str) {
-        let unix = (self.options.unix_time)();
-        if let Some(container) = self.containers.get_mut(host) {
-            container.say(unix, text);
+    /// A line for the output of container `tt`.
+    pub(crate) fn agent_says(&self, host: &str, text: &str) {
+        if let Some(container) = self.containers.get(host) {
+            container.logs.agent_says((self.options.unix_time)(), text.to_owned());
+        }
+    }
+
+    /// A line for the daemon log.
+    pub(crate) fn daemon_says(&self, host: &str, text: &str) {
+        if let Some(container) = self.containers.get(host) {
+            container.logs.daemon_says((self.options.unix_time)(), container.pid, text);
         }
     }
 
@@ -243,7 +250,7 @@ impl World {
             }
             for ((fact, from), (_, to)) in facts(old).into_iter().zip(facts(new)) {
                 if from != to {
-                    self.say(&host, &format!("{fact:?} was {from}, now {to}"));
+                    self.daemon_says(&host, &format!("{fact:?} was {from}, now {to}"));
                     self.tell(&host, Happening::Changed { fact, from, to });
                 }
             }

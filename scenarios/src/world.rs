@@ -11,6 +11,7 @@ mod record;
 mod routes;
 mod server;
 mod tap;
+mod written;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;

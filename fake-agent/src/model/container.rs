@@ -1,17 +1,15 @@
 //! A running `tt` container: daemon, database in memory, agents, markers, the one task.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use crate::logs::Logs;
 use crate::options::ContainerSpec;
 use crate::protocol::tasks::Task;
 use crate::view::{CommitId, DatabaseState, RepState};
-
-/// Lines kept of a container's log.
-const LOG_LINES: usize = 2000;
 
 /// Where the database of a container is. `None` on disk is `Volume::database`.
 #[derive(Debug)]
@@ -118,7 +116,7 @@ pub(crate) struct Container {
     pub flush_pending: bool,
     pub pid: u64,
     pub exit: watch::Sender<Option<i32>>,
-    pub log: VecDeque<String>,
+    pub logs: Logs,
     pub seen: Digest,
 }
 
@@ -149,12 +147,5 @@ impl Container {
             Memory::In(loaded) => Some(loaded),
             Memory::Out | Memory::Loading | Memory::Unloading | Memory::Transitioning => None,
         }
-    }
-
-    pub(crate) fn say(&mut self, unix: i64, text: &str) {
-        if self.log.len() >= LOG_LINES {
-            self.log.pop_front();
-        }
-        self.log.push_back(format!("{unix} Info:    : {}: {text}", self.pid));
     }
 }

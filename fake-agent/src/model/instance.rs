@@ -1,7 +1,7 @@
 //! A container and its instance: start and end, the daemon, and the database between disk and
 //! memory.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use tokio::sync::watch;
 
@@ -9,6 +9,7 @@ use super::container::{Container, Digest, Loaded, Memory};
 use super::database::Database;
 use super::{TtError, TtResult};
 use crate::events::Happening;
+use crate::logs::Logs;
 use crate::options::ContainerSpec;
 use crate::view::DatabaseState;
 use crate::world::{Due, World};
@@ -54,11 +55,11 @@ impl World {
             flush_pending: false,
             pid,
             exit,
-            log: VecDeque::new(),
+            logs: Logs::default(),
             seen,
         };
         self.containers.insert(host.clone(), container);
-        self.say(&host, trouble.as_deref().unwrap_or("Container started"));
+        self.agent_says(&host, trouble.as_deref().unwrap_or("Container started"));
         self.tell(&host, Happening::Started);
         let delay = self.options.durations.agent_start;
         self.after(delay, Due::Listening { host, generation });
@@ -71,6 +72,7 @@ impl World {
             return;
         }
         self.lose_memory(host);
+        self.agent_says(host, &format!("Container ends with exit code {code}"));
         if let Some(container) = self.containers.remove(host) {
             container.exit.send_replace(Some(code));
             self.tell(host, Happening::Ended { code });

@@ -139,7 +139,7 @@ impl World {
         if let Some(container) = self.containers.get_mut(loser) {
             container.memory = Memory::Out;
         }
-        self.say(loser, &format!("Database invalidated: {by} was activated later"));
+        self.daemon_says(loser, &format!("Database invalidated: {by} was activated later"));
         self.tell(loser, Happening::Invalidated { by: by.to_owned() });
     }
 

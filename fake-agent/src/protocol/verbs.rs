@@ -166,7 +166,7 @@ impl World {
 
     fn conclude(&mut self, order: Order, reply: Reply) {
         let errno = reply.errno();
-        self.say(&order.host, &format!("{} ended with errno {errno}", order.verb));
+        self.agent_says(&order.host, &format!("{} ended with errno {errno}", order.verb));
         self.tell(&order.host, Happening::Done { verb: order.verb, errno });
         // Whoever gave the order may have gone away; the effect stays.
         let _ = order.reply.send(reply);

@@ -78,7 +78,7 @@ async fn only_the_shared_certificate_gets_in() {
         assert!(talked.await.is_none(), "{}", presented.is_some());
     }
     assert!(connect(&running, client(&other, Some(&own))).await.is_err(), "not our server");
-    assert!(running.log().iter().any(|line| line.contains("TLS handshake failed")));
+    assert!(running.logs().agent().iter().any(|line| line.text.contains("TLS handshake failed")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -151,6 +151,7 @@ impl PodWorker {
         let start = ContainerStart {
             pod: self.pod(),
             container: spec.name.clone(),
+            id: self.core.container_id(),
             init: role == Role::Init,
             restart_count: known.map_or(0, |c| c.restarts) + i32::from(again),
             node: self.core.spec.name.clone(),
@@ -173,7 +174,7 @@ impl PodWorker {
         if let Some(killed) = killed {
             killed.send_replace(None);
         }
-        let (since, id) = ((self.core.clock)(), self.core.container_id());
+        let (since, id) = ((self.core.clock)(), start.id.clone());
         let restarts = start.restart_count;
         let mut running = self.core.runtime.run(start);
         self.change_container(&spec.name, |c| {

@@ -136,9 +136,9 @@ impl NodeHandle {
         node::host_ip(&self.core)
     }
 
-    /// What a container here wrote; `None` if that is not known.
-    pub(crate) fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<LogLine>> {
-        self.core.runtime.log(at, previous)
+    /// What a container here wrote in the run with this id; `None` if that is not known.
+    pub(crate) fn log(&self, at: &ContainerRef, id: &str) -> Option<Vec<LogLine>> {
+        self.core.runtime.log(at, id)
     }
 
     /// Whether it runs and is heard of.

@@ -26,10 +26,10 @@ pub trait ContainerRuntime: Send + Sync + 'static {
         None
     }
 
-    /// What a container wrote, line by line; with `previous`, the one before its last restart. `None` if that is not
-    /// known any more. Unless overridden, containers are silent.
-    fn log(&self, _at: &ContainerRef, previous: bool) -> Option<Vec<LogLine>> {
-        (!previous).then(Vec::new)
+    /// What a container wrote in the run with this [id](ContainerStart::id), line by line, while it runs and
+    /// afterwards. `None` if that is not known any more. Unless overridden, containers are silent.
+    fn log(&self, _at: &ContainerRef, _id: &str) -> Option<Vec<LogLine>> {
+        Some(Vec::new())
     }
 
     /// Answers an HTTP or TCP probe: whether the port answers well. Unless overridden, every port does.
@@ -71,6 +71,8 @@ pub struct ContainerStart {
     pub pod: Arc<Pod>,
     /// The container's name.
     pub container: String,
+    /// The id of this run, as the container's status has it: each restart has another.
+    pub id: String,
     /// Whether it is an init container.
     pub init: bool,
     /// How often this container was restarted before, in this pod.

@@ -86,13 +86,26 @@ pub(super) fn log(state: &State, call: &Call<'_>) -> Result<Answer, Refusal> {
     let Some(node) = node_of(state, &pod)? else {
         return Ok(Answer::Reply(Reply::text(204, "")));
     };
-    let previous = call.request.query.flag("previous");
-    if let Some(reason) = waiting(&pod, &container).filter(|_| !previous) {
-        return Err(Refusal::bad_request(format!(
-            "container {container:?} in pod {:?} is waiting to start: {reason}",
-            call.name()
-        )));
-    }
+    let status = status_of(&pod, &container);
+    let follow = call.request.query.flag("follow");
+    let (run, runs) = if call.request.query.flag("previous") {
+        let ended = status.and_then(|status| ended(status, "lastState"));
+        let missing = || {
+            format!(
+                "previous terminated container {container:?} in pod {:?} not found",
+                call.name()
+            )
+        };
+        (ended.ok_or_else(|| Refusal::bad_request(missing()))?, false)
+    } else {
+        latest(status).map_err(|why| {
+            Refusal::bad_request(format!(
+                "container {container:?} in pod {:?} is {why}",
+                call.name()
+            ))
+        })?
+    };
+    let run = run.to_owned();
     let at = ContainerRef {
         namespace: call.namespace().to_owned(),
         pod: call.name().to_owned(),
@@ -100,15 +113,11 @@ pub(super) fn log(state: &State, call: &Call<'_>) -> Result<Answer, Refusal> {
         container,
         node: node.name().to_owned(),
     };
-    let lines = node.log(&at, previous).ok_or_else(|| {
-        Refusal::bad_request(format!(
-            "previous terminated container {:?} in pod {:?} not found",
-            at.container,
-            call.name()
-        ))
-    })?;
-    if call.request.query.flag("follow") && !previous {
-        let run = running(&pod, &at.container).unwrap_or_default().to_owned();
+    let Some(lines) = node.log(&at, &run) else {
+        let text = format!("unable to retrieve container logs for {run}");
+        return Ok(Answer::Reply(Reply { content_type: "text/plain", ..Reply::text(200, &text) }));
+    };
+    if follow && runs {
         let follow = Follow { at, run, options, last: None, begun: false };
         return Ok(Answer::Follow(Box::new(follow)));
     }
@@ -153,9 +162,9 @@ impl Follow {
         let pod = state.store.get(&id, &Key::new(&self.at.namespace, &self.at.pod));
         let pod = pod.map(|stored| stored.value()).unwrap_or_default();
         let over = json::text(&pod, &["metadata", "uid"]) != self.at.uid
-            || running(&pod, &self.at.container) != Some(self.run.as_str());
+            || latest(status_of(&pod, &self.at.container)) != Ok((self.run.as_str(), true));
         let lines = match node_of(state, &pod) {
-            Ok(Some(node)) => node.log(&self.at, false).unwrap_or_default(),
+            Ok(Some(node)) => node.log(&self.at, &self.run).unwrap_or_default(),
             Ok(None) | Err(_) => return (String::new(), true),
         };
         let text = if self.begun {
@@ -196,15 +205,20 @@ fn status_of<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
     all.find(|status| json::text(status, &["name"]) == container)
 }
 
-/// Why a container does not run yet.
-fn waiting<'a>(pod: &'a Value, container: &str) -> Option<&'a str> {
-    let status = status_of(pod, container)?;
-    json::at(status, &["state", "waiting", "reason"]).and_then(Value::as_str)
+/// The id of the run that a container's log is of, and whether it still goes on; or why there is none yet.
+/// Between two runs it is the one that ended.
+fn latest(status: Option<&Value>) -> Result<(&str, bool), String> {
+    let status = status.ok_or("not available")?;
+    if json::at(status, &["state", "running"]).is_some() {
+        return Ok((json::text(status, &["containerID"]), true));
+    }
+    let run = ended(status, "state").or_else(|| ended(status, "lastState"));
+    run.map(|id| (id, false)).ok_or_else(|| {
+        format!("waiting to start: {}", json::text(status, &["state", "waiting", "reason"]))
+    })
 }
 
-/// The id of a container that runs.
-fn running<'a>(pod: &'a Value, container: &str) -> Option<&'a str> {
-    let status = status_of(pod, container)?;
-    json::at(status, &["state", "running"])?;
-    Some(json::text(status, &["containerID"]))
+/// The id of a run that has ended, by the state or the last state.
+fn ended<'a>(status: &'a Value, which: &str) -> Option<&'a str> {
+    json::at(status, &[which, "terminated", "containerID"]).and_then(Value::as_str)
 }

@@ -31,10 +31,10 @@ impl ContainerRuntime for Writers {
         PauseRuntime.exec(at, command)
     }
 
-    fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<LogLine>> {
+    fn log(&self, at: &ContainerRef, _id: &str) -> Option<Vec<LogLine>> {
         let says = |n| line(n, &format!("{} of {} says {n}", at.container, at.pod));
         let more = self.0.lock().unwrap().clone();
-        (!previous).then(|| (1..=3).map(says).chain(more).collect())
+        Some((1..=3).map(says).chain(more).collect())
     }
 }
 
@@ -108,6 +108,67 @@ async fn a_log_is_cut_and_stamped_as_it_is_asked_for() {
     let (code, text) = refused(world.client.request_text(request).await);
     assert_eq!(code, 422);
     assert!(text.contains("at most one of `sinceTime` or `sinceSeconds`"), "{text}");
+}
+
+/// Containers that write the name of their run and fail after a minute.
+#[derive(Default)]
+struct Failing(Mutex<Vec<String>>);
+
+impl ContainerRuntime for Failing {
+    fn run(&self, start: ContainerStart) -> BoxFuture<'static, i32> {
+        self.0.lock().unwrap().push(start.id);
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            1
+        })
+    }
+
+    fn exec(&self, at: &ContainerRef, command: &[String]) -> BoxFuture<'static, ExecResult> {
+        PauseRuntime.exec(at, command)
+    }
+
+    /// Only the last two are kept.
+    fn log(&self, _at: &ContainerRef, id: &str) -> Option<Vec<LogLine>> {
+        let all = self.0.lock().unwrap();
+        let number = all.iter().position(|known| known == id)?;
+        (number + 2 >= all.len()).then(|| vec![line(0, &format!("run {number}"))])
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_of_a_run_outlives_it() {
+    let failing = Arc::new(Failing::default());
+    let runtime: Arc<dyn ContainerRuntime> = Arc::clone(&failing) as _;
+    let world = World::with(1, &runtime);
+    world.create::<Pod>(pod("one", &["main"])).await;
+    running(&world, "one").await;
+    let api: Api<Pod> = world.api();
+    let (now, before) =
+        (LogParams::default(), LogParams { previous: true, ..LogParams::default() });
+    assert_eq!(api.logs("one", &now).await.unwrap(), "run 0\n");
+    let text = "previous terminated container \"main\" in pod \"one\" not found";
+    assert_eq!(refused(api.logs("one", &before).await), (400, text.to_owned()));
+    let stands = |restarts: i32, reason: Option<&'static str>| {
+        move |pod: &Pod| {
+            let status = pod.status.as_ref().and_then(|s| s.container_statuses.as_ref()).unwrap();
+            let waits = status[0].state.as_ref().and_then(|state| state.waiting.as_ref());
+            status[0].restart_count == restarts
+                && waits.and_then(|waiting| waiting.reason.as_deref()) == reason
+        }
+    };
+    world.until::<Pod>("one", stands(1, None)).await;
+    assert_eq!(api.logs("one", &now).await.unwrap(), "run 1\n");
+    assert_eq!(api.logs("one", &before).await.unwrap(), "run 0\n");
+    // Between two runs both are the one that has ended, and nothing is there to be followed.
+    world.until::<Pod>("one", stands(1, Some("CrashLoopBackOff"))).await;
+    let follow = LogParams { follow: true, ..LogParams::default() };
+    for params in [now, before.clone(), follow] {
+        assert_eq!(api.logs("one", &params).await.unwrap(), "run 1\n");
+    }
+    // A node that has thrown a log away says so.
+    failing.0.lock().unwrap().extend(["other".to_owned(), "runs".to_owned()]);
+    let text = api.logs("one", &before).await.unwrap();
+    assert!(text.starts_with("unable to retrieve container logs for containerd://"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! What runs in the containers of the fake cluster: TimesTen in `tt`, nothing much in the others.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use fake_agent::{ContainerSpec, Credentials, Fleet, Running};
@@ -10,8 +10,8 @@ use fake_apiserver::kubelet::{
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::Timestamp;
 
+use super::written::Written;
 use crate::network::{Network, OPERATOR};
 
 /// The name of the container that TimesTen runs in.
@@ -26,6 +26,7 @@ pub struct Containers {
     fleet: Fleet,
     network: Network,
     running: Arc<Mutex<ByContainer>>,
+    written: Arc<Mutex<Written>>,
     broken: Arc<Mutex<BTreeMap<String, Broken>>>,
     /// Hosts that cannot be reached because of the node that they are on.
     cut_off: Arc<Mutex<BTreeMap<String, String>>>,
@@ -48,6 +49,7 @@ impl Containers {
             fleet: fleet.clone(),
             network: network.clone(),
             running: Arc::default(),
+            written: Arc::default(),
             broken: Arc::default(),
             cut_off: Arc::default(),
         }
@@ -110,6 +112,10 @@ impl Containers {
         running.get(&(at.uid.clone(), at.container.clone())).cloned()
     }
 
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn timesten(self, start: ContainerStart) -> i32 {
         let spec = match specification(&start) {
             Ok(spec) => spec,
@@ -121,12 +127,10 @@ impl Containers {
         let host = spec.host.clone();
         self.arrives(&host, &start.node);
         let uid = start.pod.metadata.uid.clone().unwrap_or_default();
-        let container = Stay {
-            key: (uid, start.container.clone()),
-            running: Arc::new(self.fleet.start(spec)),
-            host,
-            containers: self,
-        };
+        let running = Arc::new(self.fleet.start(spec));
+        self.written().begins(&start, running.logs());
+        let container =
+            Stay { key: (uid, start.container.clone()), running, host, containers: self };
         container.enter();
         let ended = container.running.ended();
         tokio::pin!(ended);
@@ -187,12 +191,8 @@ impl ContainerRuntime for Containers {
         (self.broken(image) == Some(Broken::Pull)).then(|| "not found".to_owned())
     }
 
-    fn log(&self, at: &ContainerRef, previous: bool) -> Option<Vec<LogLine>> {
-        // The log of a daemon that is gone went with it.
-        (!previous).then(|| {
-            let log = self.find(at).map(|running| running.log()).unwrap_or_default();
-            log.into_iter().map(line).collect()
-        })
+    fn log(&self, at: &ContainerRef, id: &str) -> Option<Vec<LogLine>> {
+        self.written().log(at, id)
     }
 
     fn exec(&self, at: &ContainerRef, command: &[String]) -> BoxFuture<'static, ExecResult> {
@@ -235,12 +235,6 @@ fn specification(start: &ContainerStart) -> Result<ContainerSpec, String> {
         spec.release = release;
     }
     Ok(spec)
-}
-
-/// A line of the daemon's log, which begins with the second in which it was written.
-fn line(text: String) -> LogLine {
-    let second = text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or_default();
-    LogLine { at: Timestamp::from_second(second).unwrap_or_default(), text }
 }
 
 fn plain(files: &BTreeMap<String, Bytes>) -> BTreeMap<String, Vec<u8>> {
