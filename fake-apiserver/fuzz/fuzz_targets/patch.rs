@@ -2,6 +2,8 @@
 
 #![no_main]
 
+use std::sync::OnceLock;
+
 use fake_apiserver::{ApiServer, Options};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -16,6 +18,24 @@ const TYPES: [&str; 4] = [
     "application/apply-patch+yaml",
 ];
 
+fn options() -> Options {
+    Options::at("2026-01-01T00:00:00Z".parse().expect("a time"), 7)
+}
+
+/// A server with a pod. Each input has a copy, which costs next to nothing.
+async fn furnished() -> &'static ApiServer {
+    static FURNISHED: OnceLock<ApiServer> = OnceLock::new();
+    if let Some(server) = FURNISHED.get() {
+        return server;
+    }
+    let server = ApiServer::new(options());
+    let pod = json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let pod: Pod = serde_json::from_value(pod).expect("a pod");
+    let pods = Api::<Pod>::default_namespaced(server.client());
+    pods.create(&PostParams::default(), &pod).await.expect("the pod");
+    FURNISHED.get_or_init(|| server)
+}
+
 fuzz_target!(|input: (u8, Vec<u8>)| {
     let (kind, body) = input;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -24,12 +44,8 @@ fuzz_target!(|input: (u8, Vec<u8>)| {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let start = "2026-01-01T00:00:00Z".parse().expect("a time");
-        let client = ApiServer::new(Options::at(start, 7)).client();
+        let client = furnished().await.copy(options()).client();
         let pods = Api::<Pod>::default_namespaced(client.clone());
-        let pod = json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
-        let pod: Pod = serde_json::from_value(pod).expect("a pod");
-        pods.create(&PostParams::default(), &pod).await.expect("the pod");
         let request = http::Request::patch("/api/v1/namespaces/default/pods/a?fieldManager=fuzz")
             .header("content-type", TYPES[usize::from(kind) % TYPES.len()])
             .body(body)

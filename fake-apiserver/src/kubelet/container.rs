@@ -99,7 +99,7 @@ impl PodWorker {
                 });
             };
             waits("ErrImagePull", format!("failed to pull and unpack image {image:?}: {why}"));
-            sleep(self.core.timings.pleg).await;
+            self.core.relist().await;
             waits("ImagePullBackOff", format!("Back-off pulling image {image:?}: {why}"));
             sleep(delay).await;
             delay = (delay * 2).min(BACKOFF.1);
@@ -193,7 +193,6 @@ impl PodWorker {
             () = self.until_turn_to_end(role) => Stop::PodEnds,
             () = self.unhealthy(spec) => Stop::Unhealthy,
         };
-        let pleg = self.core.timings.pleg;
         let (code, reason) = match why {
             Stop::Exited(code) => (code, None),
             Stop::Killed(Kill::Killed) => (137, None),
@@ -205,7 +204,7 @@ impl PodWorker {
         drop(running);
         let finished = (self.core.clock)();
         if matches!(why, Stop::Exited(_) | Stop::Killed(_)) {
-            sleep(pleg).await;
+            self.core.relist().await;
         }
         let reason = reason.unwrap_or(if code == 0 { "Completed" } else { "Error" });
         let exit = Exit { code, reason, started: since, finished, id };

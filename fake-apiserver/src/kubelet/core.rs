@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kube::Client;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use super::pod::PodWorker;
 use super::runtime::ContainerRuntime;
@@ -22,6 +23,7 @@ pub(super) struct Core {
     pub(super) spec: NodeSpec,
     pub(super) runtime: Arc<dyn ContainerRuntime>,
     pub(super) timings: Timings,
+    began: Instant,
     pub(super) power: watch::Sender<Power>,
     workers: Mutex<BTreeMap<String, Arc<PodWorker>>>,
     remembered: Mutex<BTreeMap<String, PodState>>,
@@ -64,6 +66,7 @@ impl Core {
             spec,
             runtime,
             timings,
+            began: Instant::now(),
             power: watch::channel(Power::On).0,
             workers: Mutex::default(),
             remembered: Mutex::default(),
@@ -88,6 +91,17 @@ impl Core {
             biased;
             () = self.until(|power| *power != Power::On) => Err(Trouble::Cut),
             answer = request => Ok(answer?),
+        }
+    }
+
+    /// Waits until the kubelet next looks at what runs on its node. Nodes do not look all at once: when one
+    /// does follows from its name.
+    pub(super) async fn relist(&self) {
+        let period = self.timings.relist.as_nanos();
+        let phase = u128::from(fingerprint(&self.spec.name));
+        if let Some(past) = (self.began.elapsed().as_nanos() + phase).checked_rem(period) {
+            let left = u64::try_from(period - past).unwrap_or(u64::MAX);
+            sleep(Duration::from_nanos(left)).await;
         }
     }
 

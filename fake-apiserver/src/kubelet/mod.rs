@@ -63,8 +63,9 @@ pub struct Timings {
     pub pull: Duration,
     /// Starting a container.
     pub start: Duration,
-    /// Noticing that a container exited by itself: the real kubelet looks once a second.
-    pub pleg: Duration,
+    /// Between two looks at what runs on the node, which is how a kubelet notices that a container exited by
+    /// itself: the real one looks once a second (its pod lifecycle event generator's relist period).
+    pub relist: Duration,
     /// Between two renewals of the node's lease.
     pub heartbeat: Duration,
 }
@@ -74,7 +75,7 @@ impl Default for Timings {
         Self {
             pull: Duration::ZERO,
             start: Duration::from_secs(1),
-            pleg: Duration::from_secs(1),
+            relist: Duration::from_secs(1),
             heartbeat: Duration::from_secs(10),
         }
     }

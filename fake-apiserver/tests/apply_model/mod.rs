@@ -3,6 +3,7 @@
 //! An object is a map of leaves, each with a value and its owners. The tests and the fuzz target share it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use fake_apiserver::{ApiServer, Options};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -160,23 +161,35 @@ fn definition() -> Value {
     })
 }
 
+fn options() -> Options {
+    Options::at("2026-01-01T00:00:00Z".parse().expect("a time"), 7)
+}
+
+/// A server that knows the kind. Each comparison has a copy, which costs next to nothing.
+async fn furnished() -> &'static ApiServer {
+    static FURNISHED: OnceLock<ApiServer> = OnceLock::new();
+    if let Some(server) = FURNISHED.get() {
+        return server;
+    }
+    let server = ApiServer::new(options());
+    let definition: CustomResourceDefinition =
+        serde_json::from_value(definition()).expect("a definition");
+    let definitions = Api::<CustomResourceDefinition>::all(server.client());
+    definitions.create(&PostParams::default(), &definition).await.expect("the definition");
+    FURNISHED.get_or_init(|| server)
+}
+
 /// Applies the steps to a server and to the model, and compares after each.
 ///
 /// # Panics
 /// When they differ.
 pub(crate) async fn compare(steps: &[Step]) {
-    let start = "2026-01-01T00:00:00Z".parse().expect("a time");
-    let server = ApiServer::new(Options::at(start, 7));
-    let client = server.client();
-    let definition: CustomResourceDefinition =
-        serde_json::from_value(definition()).expect("a definition");
-    let definitions = Api::<CustomResourceDefinition>::all(client.clone());
-    definitions.create(&PostParams::default(), &definition).await.expect("the definition");
+    let server = furnished().await.copy(options());
     let kind = ApiResource::from_gvk_with_plural(
         &GroupVersionKind::gvk("law.example.com", "v1", "Law"),
         "laws",
     );
-    let laws = Api::<DynamicObject>::default_namespaced_with(client, &kind);
+    let laws = Api::<DynamicObject>::default_namespaced_with(server.client(), &kind);
     let mut model = Model::default();
     for step in steps {
         let mut params = PatchParams::apply(&format!("m{}", step.manager));
