@@ -7,11 +7,13 @@
 //! 4. always a reason and a time to look again, and at rest after a few passes if nothing changes (I6);
 //! 5. after a crash behind any prefix of what the plan does, the next plan keeps all this (I16).
 //!
+//! What it decides is counted, and the counts are compared with those of before: `snapshots/decide/`.
 //! A release build takes every combination; a debug build, which is some ten times slower, takes one
 //! in [`SHARE`], evenly spread. Databases without replication and subscribers have tables of their own
 //! (`replicas.rs`, `subscribers/`), and so have the images of an upgrade (`upgrade.rs`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod census;
 mod cleanup;
 #[path = "../common/mod.rs"]
 mod common;
@@ -20,6 +22,7 @@ mod laws;
 use std::sync::Arc;
 use std::time::Duration;
 
+use census::Census;
 use common::{LONG, NAMES, SHORT as SOON, facts, incarnation, serving};
 use timesten_operator::agent::{
     Daemon, Db, Facts, Files, PeerState, RepScheme, RepState, RunState,
@@ -42,7 +45,10 @@ const NEW: &str = "registry.example/timesten:22.1.1.36.0";
 
 /// Of so many combinations one is taken. It has no divisor in common with the size of any dimension,
 /// so that every value of each is met with every value of every other.
-const SHARE: usize = if cfg!(debug_assertions) { 23 } else { 1 };
+const SHARE: usize = if cfg!(debug_assertions) { COUNTED } else { 1 };
+
+/// Of so many combinations one is counted in the census of decisions, whatever the build.
+const COUNTED: usize = 23;
 
 /// The abstract facts of one member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -307,6 +313,7 @@ struct Tally {
     plans: u64,
     irreversible: u64,
     replaced: u64,
+    census: Census,
 }
 
 /// All combinations in one state.
@@ -317,7 +324,7 @@ fn check(state: State) -> Tally {
         .iter()
         .flat_map(|record| pairs.clone().map(move |shown| Facet { shown, ..*record }));
     let mut tally = Tally::default();
-    for facet in all.step_by(SHARE) {
+    for (number, facet) in all.enumerate().step_by(SHARE) {
         let seen = facet.seen(&templates);
         let plan = decide(&seen);
         let judged = facet.judge(&seen, &plan).and_then(|()| {
@@ -330,6 +337,9 @@ fn check(state: State) -> Tally {
             plan.give.iter().any(|(_, o)| o.as_ref().is_some_and(Order::irreversible));
         tally.irreversible += u64::from(irreversible);
         tally.replaced += u64::from(plan.replace.is_some());
+        if number % COUNTED == 0 {
+            tally.census.take(&seen, &plan);
+        }
     }
     tally
 }
@@ -355,12 +365,17 @@ fn every_combination_is_safe(
     state: State,
 ) {
     let began = tokio::time::Instant::now();
-    let Tally { combinations, plans, irreversible, replaced } = check(state);
+    let Tally { combinations, plans, irreversible, replaced, census } = check(state);
     let took = began.elapsed().as_secs_f64();
     println!(
         "{state}: {combinations} combinations (one in {SHARE}), {plans} plans, {irreversible} of them \
          irreversible, {replaced} pods made anew, in {took:.1} s"
     );
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../../snapshots/decide");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(state.to_string(), census.table()));
     assert!(combinations > 500_000 / SHARE as u64, "the table has shrunk");
     let acts = matches!(
         state,
