@@ -3,7 +3,7 @@
 #
 #   ci/check.sh              everything
 #   ci/check.sh fmt clippy   only these sections
-#   ci/check.sh fuzz         what takes longer, and is not among everything
+#   ci/check.sh fuzz mutants what takes longer, and is not among everything
 #
 # The commands share one target folder and the same set of features (always --workspace), so that
 # dependencies are compiled twice and no more: checked for clippy and the doc build, built for the
@@ -93,8 +93,19 @@ fuzz() {
     done
 }
 
+# Faults put into the decision core one by one: which of them do its tests not notice? There are over a
+# thousand, at half a minute each and more: SHARD=0/25 takes one in 25 of them, evenly spread.
+mutants() {
+    if ! cargo mutants --version >/dev/null 2>&1; then
+        echo 'no mutants: cargo install --locked cargo-mutants' >&2
+        return 1
+    fi
+    INSTA_UPDATE=no cargo mutants --package timesten-operator --output target/ci \
+        ${SHARD:+--sharding round-robin --shard "$SHARD"}
+}
+
 all=(sources fmt clippy doc build tests crd catalog up conform elsewhere)
-longer=(fuzz)
+longer=(fuzz mutants)
 chosen=("$@")
 [ $# -gt 0 ] || chosen=("${all[@]}")
 for section in "${chosen[@]}"; do
