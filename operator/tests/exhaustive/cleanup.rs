@@ -82,6 +82,7 @@ fn every_object_is_let_go() {
                 for since in [SOON, Duration::from_secs(31), LIMIT] {
                     for intent in [None, Some((Irreversible::CleanUp, Ordinal::Zero))] {
                         let facet = Facet {
+                            active: Ordinal::Zero,
                             state: State::Normal,
                             rebuild: Rebuild::Repair,
                             stage: None,

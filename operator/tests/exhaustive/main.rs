@@ -5,7 +5,8 @@
 //! 2. never two actives that can be written (I1);
 //! 3. no destruction and no promotion without proof, and none that is not on record (I2, I4, I7);
 //! 4. always a reason and a time to look again, and at rest after a few passes if nothing changes (I6);
-//! 5. after a crash behind any prefix of what the plan does, the next plan keeps all this (I16).
+//! 5. after a crash behind any prefix of what the plan does, the next plan keeps all this (I16);
+//! 6. with the members exchanged, the plan is the same with the members exchanged.
 //!
 //! What it decides is counted, and the counts are compared with those of before: `snapshots/decide/`.
 //! A release build takes every combination; a debug build, which is some ten times slower, takes one
@@ -18,6 +19,7 @@ mod cleanup;
 #[path = "../common/mod.rs"]
 mod common;
 mod laws;
+mod mirror;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,6 +163,7 @@ fn member(name: &str, shown: Shown, role: Option<Role>, since: Duration) -> Memb
 #[derive(Clone, Copy, Debug)]
 struct Facet {
     state: State,
+    active: Ordinal,
     rebuild: Rebuild,
     stage: Option<Stage>,
     quiet: Quiet,
@@ -193,6 +196,7 @@ impl Facet {
                 at: jiff::Timestamp::UNIX_EPOCH,
             }),
             upgrades: self.upgrades(),
+            active: self.active,
             ..common::standing(self.state)
         };
         let members = Both::each(|o| self.member(o));
@@ -209,15 +213,15 @@ impl Facet {
 
     fn member(&self, ordinal: Ordinal) -> Member {
         let number = ordinal.number();
-        let role = (self.routed && ordinal == Ordinal::Zero).then_some(Role::Active);
+        let role = (self.routed && ordinal == self.active).then_some(Role::Active);
         let mut one = member(NAMES[number], self.shown[number], role, self.since);
-        if ordinal == Ordinal::Zero {
+        if ordinal == self.active {
             one.quiet = self.quiet;
         }
         if let Pod::Present(pod) = &mut one.pod {
             // The standby has got the other image once it is the active's turn.
             let turned = matches!(self.upgrade, Some(Phase::Active | Phase::Back));
-            let new = turned && ordinal == Ordinal::One;
+            let new = turned && ordinal != self.active;
             pod.image = self.upgrade.map(|_| if new { NEW } else { OLD }.to_owned());
         }
         one
@@ -289,6 +293,7 @@ fn records(state: State) -> Vec<Facet> {
                     let shown = [Shown::NoPod; 2];
                     all.push(Facet {
                         state,
+                        active: Ordinal::Zero,
                         rebuild,
                         stage,
                         quiet,
@@ -339,6 +344,9 @@ fn check(state: State) -> Tally {
         tally.replaced += u64::from(plan.replace.is_some());
         if number % COUNTED == 0 {
             tally.census.take(&seen, &plan);
+            let mirror = decide(&facet.mirrored().seen(&templates));
+            mirror::judge(&plan, &mirror)
+                .unwrap_or_else(|what| panic!("{what}\n{facet:?}\n{plan:#?}"));
         }
     }
     tally
