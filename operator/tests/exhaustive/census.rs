@@ -89,8 +89,16 @@ impl Census {
         }
     }
 
-    /// The table.
-    pub(crate) fn table(&self) -> String {
+    /// Compares the table with the one of before.
+    pub(crate) fn compare(&self, name: &str) {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("../../../snapshots/decide");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| insta::assert_snapshot!(name, self.table()));
+    }
+
+    fn table(&self) -> String {
         let mut table = format!("{} plans\n", self.plans);
         for (field, name) in FIELDS.iter().enumerate() {
             let _ = write!(table, "\n{name}\n");

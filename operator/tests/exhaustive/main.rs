@@ -18,6 +18,7 @@ mod census;
 mod cleanup;
 #[path = "../common/mod.rs"]
 mod common;
+mod drawn;
 mod laws;
 mod mirror;
 
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use census::Census;
-use common::{LONG, NAMES, SHORT as SOON, facts, incarnation, serving};
+use common::{IMAGE, LONG, NAMES, SHORT as SOON, facts, incarnation, serving};
 use timesten_operator::agent::{
     Daemon, Db, Facts, Files, PeerState, RepScheme, RepState, RunState,
 };
@@ -244,7 +245,7 @@ impl Facet {
 }
 
 fn templates() -> [Arc<Desired>; 2] {
-    let desired = common::desired(common::IMAGE);
+    let desired = common::desired(IMAGE);
     let with = |policy| {
         let mut desired = desired.clone();
         desired.fencing_policy = policy;
@@ -379,11 +380,7 @@ fn every_combination_is_safe(
         "{state}: {combinations} combinations (one in {SHARE}), {plans} plans, {irreversible} of them \
          irreversible, {replaced} pods made anew, in {took:.1} s"
     );
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../../snapshots/decide");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!(state.to_string(), census.table()));
+    census.compare(state.word());
     assert!(combinations > 500_000 / SHARE as u64, "the table has shrunk");
     let acts = matches!(
         state,
