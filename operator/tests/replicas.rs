@@ -9,6 +9,7 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::census::Census;
 use common::{LONG, NAMES, SHORT as SOON, incarnation};
 use timesten_operator::agent::{Daemon, Db, Facts, RepScheme, RepState, RunState, Verb};
 use timesten_operator::decide::Order;
@@ -290,10 +291,15 @@ fn templates() -> [Arc<Desired>; 2] {
     })
 }
 
+/// What is counted of a plan.
+const COUNTED: [&str; 6] =
+    ["goes to", "the pod goes to", "tells it", "puts on record", "because", "looks again after"];
+
 /// All combinations in one state of the object.
 fn check(object: State) -> (u64, u64) {
     let templates = templates();
     let (mut count, mut created) = (0, 0);
+    let mut census = Census::new(&COUNTED);
     for pod in ReplicaState::ALL {
         for shown in SHOWN {
             for trouble in TROUBLES {
@@ -319,6 +325,15 @@ fn check(object: State) -> (u64, u64) {
                             if let Err(what) = judged.and_then(|()| facet.replay(&seen, &plan)) {
                                 panic!("{what}\n{facet:?}\n{plan:#?}");
                             }
+                            let replica = &plan.standing.pods[NAMES[1]];
+                            census.take(&[
+                                &plan.standing.state,
+                                &replica.state,
+                                &plan.give[1],
+                                &replica.create.as_ref().map(|intent| intent.act),
+                                &plan.because,
+                                &plan.interval,
+                            ]);
                             count += 2;
                             created += u64::from(plan.give[1] == Some(Order::Create));
                         }
@@ -327,6 +342,7 @@ fn check(object: State) -> (u64, u64) {
             }
         }
     }
+    census.compare(&format!("replicas-{object}"));
     (count, created)
 }
 

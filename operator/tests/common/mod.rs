@@ -2,6 +2,8 @@
 //! of it good, long since and undisturbed, for a test to change what it is about.
 #![allow(dead_code, reason = "each test needs its part")]
 
+pub(crate) mod census;
+
 use std::sync::Arc;
 use std::time::Duration;
 

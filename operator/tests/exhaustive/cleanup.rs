@@ -76,6 +76,7 @@ fn every_object_is_let_go() {
     let left = || Cleanup::Left("a reason".into());
     let states = [Cleanup::Due, Cleanup::ByPeer, Cleanup::Done, left()];
     let (mut count, mut orders) = (0_u32, 0_u32);
+    let mut census = counted::census();
     for zero in shown() {
         for one in shown() {
             for cleanup in states.iter().flat_map(|a| states.iter().map(move |b| (a, b))) {
@@ -104,6 +105,7 @@ fn every_object_is_let_go() {
                                 panic!("{what}\n{facet:?}\n{plan:#?}");
                             }
                             count += 1;
+                            counted::count(&mut census, &seen, &plan);
                             orders += u32::from(plan.give != Both::default());
                             // A crash after the record: the next one goes on from there.
                             if plan.standing == seen.standing {
@@ -122,6 +124,7 @@ fn every_object_is_let_go() {
             }
         }
     }
+    census.compare("deleting");
     println!("{count} decisions, {orders} clean-ups ordered");
     assert!(count > 50_000 && orders > 1_000, "the table has shrunk");
 }

@@ -16,8 +16,7 @@ use timesten_operator::observation::{
 use timesten_operator::pair::Ordinal;
 use timesten_operator::standing::{State, TaskRecord, Work};
 
-use super::census::Census;
-use super::{Facet, IMAGE, NAMES, incarnation, records, shown};
+use super::{Facet, IMAGE, NAMES, counted, incarnation, records, shown};
 
 /// How many are drawn in each state.
 const DRAWN: u64 = 50_000;
@@ -198,7 +197,7 @@ fn whatever_is_drawn_is_decided(
     let state = State::ALL[state];
     let (records, shown, base) = (records(state), shown(), super::common::desired(IMAGE));
     let mut lot = Lot(state as u64);
-    let mut census = Census::default();
+    let mut census = counted::census();
     for _ in 0..DRAWN {
         let mut facet = lot.of(&records);
         facet.shown = [lot.of(&shown), lot.of(&shown)];
@@ -206,7 +205,7 @@ fn whatever_is_drawn_is_decided(
         let seen = drawn(&mut lot, &facet, &base);
         let plan = decide(&seen);
         judge(&plan).unwrap_or_else(|what| panic!("{what}\n{seen:#?}\n{plan:#?}"));
-        census.take(&seen, &plan);
+        counted::count(&mut census, &seen, &plan);
     }
     census.compare(&format!("{state}-drawn"));
 }

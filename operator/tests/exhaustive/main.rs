@@ -14,10 +14,10 @@
 //! (`replicas.rs`, `subscribers/`), and so have the images of an upgrade (`upgrade.rs`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-mod census;
 mod cleanup;
 #[path = "../common/mod.rs"]
 mod common;
+mod counted;
 mod drawn;
 mod laws;
 mod mirror;
@@ -25,7 +25,6 @@ mod mirror;
 use std::sync::Arc;
 use std::time::Duration;
 
-use census::Census;
 use common::{IMAGE, LONG, NAMES, SHORT as SOON, facts, incarnation, serving};
 use timesten_operator::agent::{
     Daemon, Db, Facts, Files, PeerState, RepScheme, RepState, RunState,
@@ -313,13 +312,12 @@ fn records(state: State) -> Vec<Facet> {
 }
 
 /// What was found in one state.
-#[derive(Default)]
 struct Tally {
     combinations: u64,
     plans: u64,
     irreversible: u64,
     replaced: u64,
-    census: Census,
+    census: common::census::Census,
 }
 
 /// All combinations in one state.
@@ -329,7 +327,13 @@ fn check(state: State) -> Tally {
     let all = records
         .iter()
         .flat_map(|record| pairs.clone().map(move |shown| Facet { shown, ..*record }));
-    let mut tally = Tally::default();
+    let mut tally = Tally {
+        combinations: 0,
+        plans: 0,
+        irreversible: 0,
+        replaced: 0,
+        census: counted::census(),
+    };
     for (number, facet) in all.enumerate().step_by(SHARE) {
         let seen = facet.seen(&templates);
         let plan = decide(&seen);
@@ -344,7 +348,7 @@ fn check(state: State) -> Tally {
         tally.irreversible += u64::from(irreversible);
         tally.replaced += u64::from(plan.replace.is_some());
         if number % COUNTED == 0 {
-            tally.census.take(&seen, &plan);
+            counted::count(&mut tally.census, &seen, &plan);
             let mirror = decide(&facet.mirrored().seen(&templates));
             mirror::judge(&plan, &mirror)
                 .unwrap_or_else(|what| panic!("{what}\n{facet:?}\n{plan:#?}"));

@@ -9,6 +9,7 @@ use timesten_operator::observation::{Agent, Heard, Observation, Subscriber as Se
 use timesten_operator::standing::subscribers::{PodTask, SubscriberState};
 use timesten_operator::standing::{Irreversible, PodIntent, State};
 
+use super::common::census::Census;
 use super::common::{LONG, SHORT, incarnation, serving};
 use super::spelt::{NAME, seen, spelt};
 
@@ -80,11 +81,23 @@ fn remembered(state: SubscriberState) -> Vec<Seen> {
     all
 }
 
+/// What is counted of a plan.
+const COUNTED: [&str; 6] =
+    ["goes to", "health", "is told", "puts on record", "copies", "the pair looks again after"];
+
 /// What must hold of what one subscriber is told.
-fn judge(around: &mut Observation, one: &Seen) {
+fn judge(around: &mut Observation, one: &Seen, census: &mut Census) {
     around.subscribers = vec![one.clone()];
     let plan = decide(around);
     let planned = &plan.subscribers[0];
+    census.take(&[
+        &planned.standing.state,
+        &planned.health,
+        &planned.give,
+        &planned.standing.intent.as_ref().map(|intent| intent.act),
+        &planned.standing.copies,
+        &plan.interval,
+    ]);
     let recorded = |act| {
         let of_pod =
             |intent: &PodIntent| intent.act == act && intent.uid == format!("uid-of-{NAME}");
@@ -140,7 +153,9 @@ fn every_combination_is_safe(
     let all = remembered(state);
     assert_eq!(all.len(), 3 * 7 * 9 * 3 * 8 * 3);
     let mut around = seen(pair, spelt("follows"));
+    let mut census = Census::new(&COUNTED);
     for one in &all {
-        judge(&mut around, one);
+        judge(&mut around, one, &mut census);
     }
+    census.compare(&format!("subscriber-{pair}-{state:?}"));
 }
