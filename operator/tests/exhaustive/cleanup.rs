@@ -4,7 +4,7 @@
 
 use timesten_operator::agent::{Db, Verb};
 use timesten_operator::decide::cleanup::LIMIT;
-use timesten_operator::decide::{Finalizer, Plan};
+use timesten_operator::decide::{Finalizer, Plan, Reason};
 use timesten_operator::observation::{Agent, Heard};
 use timesten_operator::standing::cache::{Cache, Cleanup};
 
@@ -64,6 +64,9 @@ fn judge(facet: &Facet, seen: &Observation, plan: &Plan) -> Result<(), String> {
     }
     if plan.delete.is_some() || !plan.labels.is_empty() || !plan.writes.is_empty() {
         return Err("something else is done".into());
+    }
+    if matches!(&plan.because, Reason::CleaningUp(what) if what.is_empty()) {
+        return Err("nobody says what is waited for".into());
     }
     if plan.finalizer.is_none() && plan.interval > Duration::from_secs(1) {
         return Err(format!("nobody looks again: {facet:?}"));
