@@ -6,6 +6,7 @@
 //!
 //! Never: chooses. What to do is in the plan.
 
+mod ask;
 mod finalizer;
 mod task;
 
@@ -19,7 +20,6 @@ use crate::agent::{Agent, AgentError, Call, Endpoint, Roles, TaskId, Verb};
 use crate::cluster::{Cluster, ClusterError};
 use crate::crd::TimesTenClassicStatus;
 use crate::decide::{Order, Plan, Reason, replicas};
-use crate::memory::link::Link;
 use crate::objects::{self, Write};
 use crate::observation::{Member, Replicas};
 use crate::observe;
@@ -34,9 +34,6 @@ use self::task::errand;
 
 /// The least time between two passes that nothing asked for.
 const SHORTEST_REST: Duration = Duration::from_millis(50);
-
-/// The time between two questions to an agent that is silent and whose answer is urgent.
-const HURRIED: Duration = Duration::from_millis(100);
 
 /// What must be left of the lease when something irreversible is ordered: the next leader must not
 /// have begun when it reaches the agent.
@@ -358,92 +355,5 @@ impl Operator {
             }
         });
         self.wake(&sight.key);
-    }
-
-    /// Looks after one pod: asks its agent, and reads the pod itself where there is doubt. Says
-    /// when that is due next.
-    fn watch<Seen: Send + Sync + 'static>(
-        self: &Arc<Self>,
-        sight: &Sight<Seen>,
-        member: &Member,
-        task: Option<(Verb, TaskId)>,
-        urgent: bool,
-        interval: Duration,
-    ) -> Duration {
-        // An agent that refuses connections answers at once: asking it without pause would spin.
-        let interval = match urgent {
-            true if member.heard().is_some() => Duration::ZERO,
-            true => interval.min(HURRIED),
-            false => interval,
-        };
-        let now = Instant::now();
-        self.look(sight, member, now);
-        self.ask(sight, sight.post(member), task, interval, now)
-    }
-
-    /// Asks an agent in the background if it is due; says when it is due next.
-    fn ask<Seen: Send + Sync + 'static>(
-        self: &Arc<Self>,
-        sight: &Sight<Seen>,
-        post: Post,
-        task: Option<(Verb, TaskId)>,
-        interval: Duration,
-        now: Instant,
-    ) -> Duration {
-        let Some(endpoint) = post.endpoint.clone() else { return interval.max(SHORTEST_REST) };
-        let (due, next) = sight.memory(|memory| {
-            let link = &mut memory.pod(&post.name, now).link;
-            let due = link.due(interval, now);
-            if due {
-                link.ask(now);
-            }
-            (due, link.next_due(interval, now))
-        });
-        if due {
-            let (operator, sight) = (Arc::clone(self), sight.clone());
-            self.jobs.start(async move {
-                let agent = &operator.agent;
-                let reply = agent.status(&endpoint).await;
-                let answer = observe::answer(reply, &endpoint.object.db_name);
-                let report = match &task {
-                    Some((verb, id)) if answer.is_ok() => {
-                        Some(((verb, id.as_str()), agent.task(&endpoint, id).await))
-                    }
-                    _ => None,
-                };
-                let then = Instant::now();
-                let heard = sight.link(&post, |link| {
-                    let answered = answer.is_ok();
-                    link.answer(now, answer, then);
-                    let said = report.map(|(task, report)| link.report(task, &report, now, then));
-                    (answered && link.guard(), said.unwrap_or_default())
-                });
-                let (unguarded, said) = heard.unwrap_or_default();
-                for text in said {
-                    operator.tell(&sight, &report::task_said(&post.name, &text));
-                }
-                if unguarded {
-                    operator.guard(&sight, post, endpoint);
-                }
-                operator.wake(&sight.key);
-            });
-        }
-        next
-    }
-
-    /// Waits in the background for the connection to an agent to end: a dead process or node is
-    /// noticed then, and not at the next question.
-    fn guard<Seen: Send + Sync + 'static>(
-        self: &Arc<Self>,
-        sight: &Sight<Seen>,
-        post: Post,
-        endpoint: Endpoint,
-    ) {
-        let (operator, sight) = (Arc::clone(self), sight.clone());
-        self.jobs.start(async move {
-            operator.agent.closed(&endpoint).await;
-            sight.link(&post, Link::broken);
-            operator.wake(&sight.key);
-        });
     }
 }

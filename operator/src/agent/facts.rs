@@ -144,8 +144,8 @@ impl Facts {
         if facts.daemon != Daemon::Up || reply.errno == IN_RECOVERY {
             return facts;
         }
-        facts.perm_in_use_kb = number(reply.monitor.get("perm_in_use_size"));
-        facts.perm_size_mb = number(reply.configuration.get("PermSize"));
+        facts.perm_in_use_kb = reply.perm_in_use_kb;
+        facts.perm_size_mb = reply.perm_size_mb;
         let entry = entry(reply, db_name);
         facts.db = database(reply, entry);
         if let (Db::Loaded, Some(entry)) = (facts.db, entry) {
@@ -213,6 +213,14 @@ impl Facts {
         self.n_cache_groups = unsigned(reply.cache_groups);
         self.cache_groups.clone_from(&reply.cache_group_list);
         self.cache_credentials = reply.cache_credentials;
+    }
+
+    /// Says the same as another, but for what moves with every look: the ping, the ends of the log,
+    /// memory in use.
+    #[must_use]
+    pub fn same_but_counters(&self, other: &Self) -> bool {
+        let Self { db_id, bookmark, log_hold, perm_in_use_kb, memory, .. } = *other;
+        Self { db_id, bookmark, log_hold, perm_in_use_kb, memory, ..self.clone() } == *other
     }
 
     /// The first number of the release: what must equal the operator's own.
@@ -294,8 +302,4 @@ fn choose<T: Default>(fact: Option<bool>, yes: T, no: T) -> T {
 
 fn unsigned(number: Option<i64>) -> Option<u64> {
     number.and_then(|number| u64::try_from(number).ok())
-}
-
-fn number(text: Option<&String>) -> Option<i64> {
-    text.and_then(|text| text.trim().parse().ok())
 }

@@ -2,8 +2,6 @@
 //!
 //! Every text that is read is masked: whatever an agent says, and wherever, may be shown.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use super::mask;
@@ -84,12 +82,6 @@ impl<'a> Members<'a> {
             Some(Value::String(text)) => text.lines().map(mask).collect(),
             _ => Vec::new(),
         }
-    }
-
-    /// A map of texts; what is not a text is taken as its spelling, what has none is left out.
-    pub(super) fn texts(self, name: &str) -> BTreeMap<String, String> {
-        let members = self.get(name).and_then(Value::as_object).into_iter().flatten();
-        members.filter_map(|(key, value)| Some((key.clone(), as_text(value)?))).collect()
     }
 }
 
@@ -173,24 +165,18 @@ mod tests {
     }
 
     #[test]
-    fn maps_take_numbers_and_leave_out_what_is_no_text() {
-        let value = json!({"m": {"a": 1, "b": "x", "c": null, "d": []}, "l": "one\ntwo"});
+    fn lines_are_a_list_or_one_text() {
+        let value = json!({"m": {"a": 1}, "l": "one\ntwo"});
         let members = Members::of(&value);
-        assert_eq!(
-            members.texts("m").into_iter().collect::<Vec<_>>(),
-            [("a".into(), "1".into()), ("b".into(), "x".into())]
-        );
         assert_eq!(members.lines("l"), ["one", "two"]);
         assert!(members.lines("m").is_empty());
     }
 
     #[test]
     fn texts_are_masked_wherever_they_stand() {
-        let value =
-            json!({"t": "-pwd s3cret", "l": ["PWD=s3cret;"], "m": {"k": "sqlplus u/s3cret"}});
+        let value = json!({"t": "-pwd s3cret", "l": ["PWD=s3cret;"]});
         let members = Members::of(&value);
         assert_eq!(members.text("t").as_deref(), Some("-pwd ****"));
         assert_eq!(members.lines("l"), ["PWD=****;"]);
-        assert_eq!(members.texts("m")["k"], "sqlplus ****");
     }
 }

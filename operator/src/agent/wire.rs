@@ -2,7 +2,6 @@
 //!
 //! Every text in the types here is masked, because [`Members`] reads no other.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -85,12 +84,10 @@ pub struct StatusReply {
     pub cache_group_file: Option<bool>,
     /// `cacheUser` is present.
     pub cache_user_file: Option<bool>,
-    /// The row of `SYS.MONITOR`.
-    pub monitor: BTreeMap<String, String>,
-    /// `SYS.SYSTEMSTATS`.
-    pub system_stats: BTreeMap<String, String>,
-    /// The database's configuration.
-    pub configuration: BTreeMap<String, String>,
+    /// Permanent memory in use, kilobytes: all that is read of `SYS.MONITOR`.
+    pub perm_in_use_kb: Option<i64>,
+    /// Permanent memory, megabytes: all that is read of the configuration.
+    pub perm_size_mb: Option<i64>,
     /// Memory of the container.
     pub cgroup: Option<CgroupInfo>,
 }
@@ -178,9 +175,8 @@ impl StatusReply {
             schema_file: reply.flag("schemaFile"),
             cache_group_file: reply.flag("cgFile"),
             cache_user_file: reply.flag("cacheUserFile"),
-            monitor: reply.texts("monitor"),
-            system_stats: reply.texts("systemStats"),
-            configuration: reply.texts("configuration"),
+            perm_in_use_kb: reply.object("monitor").int("perm_in_use_size"),
+            perm_size_mb: reply.object("configuration").int("PermSize"),
             cgroup: CgroupInfo::decode(reply.object("cgroupInfo")),
         })
     }

@@ -28,6 +28,7 @@ pub struct Link {
     task: (String, Task),
     label: Option<Written>,
     guarded: bool,
+    calm: bool,
 }
 
 /// A role label that was written and that the watch has not shown yet.
@@ -79,6 +80,7 @@ impl Link {
             task: (String::new(), Task::NotAsked),
             label: None,
             guarded: false,
+            calm: false,
         }
     }
 
@@ -105,6 +107,11 @@ impl Link {
     #[must_use]
     pub fn next_due(&self, interval: Duration, now: Instant) -> Duration {
         match (self.asking, self.asked) {
+            // Whoever asks tells of news, and of none.
+            (Some(asking), _) if self.calm => {
+                let left = (asking + interval).saturating_duration_since(now);
+                if left.is_zero() { interval } else { left }
+            }
             (Some(asking), _) => (asking + self.patience()).saturating_duration_since(now),
             (None, Some(asked)) => (asked + interval).saturating_duration_since(now),
             (None, None) => Duration::ZERO,
@@ -117,15 +124,26 @@ impl Link {
         self.asked = Some(now);
     }
 
+    /// Whether nothing is waited for, as of the last pass: an answer without news can wait for the next.
+    pub const fn keep_calm(&mut self, calm: bool) {
+        self.calm = calm;
+    }
+
+    /// See [`keep_calm`](Self::keep_calm).
+    #[must_use]
+    pub const fn is_calm(&self) -> bool {
+        self.calm
+    }
+
     /// The answer to a question asked then, or how there is none. What was asked before an order
-    /// ended says nothing of what it did, and is dropped.
-    pub fn answer(&mut self, asked: Instant, answer: Result<Facts, Silence>, now: Instant) {
+    /// ended says nothing of what it did, and is dropped. Gives whether there is news for a pass.
+    pub fn answer(&mut self, asked: Instant, answer: Result<Facts, Silence>, now: Instant) -> bool {
         if self.asking == Some(asked) {
             self.asking = None;
         }
         if asked < self.fresh_from {
             self.asked = None;
-            return;
+            return true;
         }
         match answer {
             Ok(facts) => {
@@ -135,18 +153,23 @@ impl Link {
                 let same =
                     self.heard.as_ref().filter(|h| health_key(&h.facts) == health_key(&facts));
                 let unchanged = same.map_or(now, |heard| heard.unchanged);
+                let said = self.heard.as_ref().filter(|_| self.silent.is_none());
+                let news = said.is_none_or(|heard| !heard.facts.same_but_counters(&facts));
                 self.heard = Some(Answer { facts, asked, unchanged, took: now - asked });
                 self.silent = None;
+                news
             }
             Err(how) => {
                 let since = self.silent.as_ref().map_or(asked, |(since, _)| *since);
                 self.silent = Some((since, how));
+                true
             }
         }
     }
 
     /// How long a question may wait: what is always slow is not silent.
-    fn patience(&self) -> Duration {
+    #[must_use]
+    pub fn patience(&self) -> Duration {
         let usual = self.heard.as_ref().map_or(Duration::ZERO, |answer| answer.took);
         ANSWER_PATIENCE.max(usual * 2)
     }
