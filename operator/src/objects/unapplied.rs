@@ -168,19 +168,13 @@ fn cure(topology: Topology) -> String {
 
 /// Templates of claims cannot be changed in a StatefulSet that exists.
 fn claims(wanted: &StatefulSet, live: &StatefulSet, all: &mut Vec<Unapplied>) {
-    let templates = |set: &StatefulSet| {
-        set.spec.as_ref().and_then(|s| s.volume_claim_templates.clone()).unwrap_or_default()
-    };
     let (wanted, live) = (templates(wanted), templates(live));
-    let named = |claims: &[PersistentVolumeClaim], name: &str| {
-        claims.iter().find(|claim| claim.name_any() == name).cloned()
-    };
-    for claim in &wanted {
+    for claim in wanted {
         let name = claim.name_any();
-        match named(&live, &name).and_then(|claim| claim.spec) {
+        match named(live, &name).and_then(|claim| claim.spec.as_ref()) {
             Some(is) => {
                 all.extend(
-                    claim.spec.as_ref().into_iter().flat_map(|s| claim_differs(&name, s, &is)),
+                    claim.spec.as_ref().into_iter().flat_map(|s| claim_differs(&name, s, is)),
                 );
             }
             None => all.push(Unapplied::fixed(
@@ -190,9 +184,9 @@ fn claims(wanted: &StatefulSet, live: &StatefulSet, all: &mut Vec<Unapplied>) {
             )),
         }
     }
-    for claim in &live {
+    for claim in live {
         let name = claim.name_any();
-        if named(&wanted, &name).is_none() {
+        if named(wanted, &name).is_none() {
             all.push(Unapplied::fixed(
                 field(&name, "Size"),
                 format!("the volume {name} cannot be taken from pods that exist"),
@@ -200,6 +194,15 @@ fn claims(wanted: &StatefulSet, live: &StatefulSet, all: &mut Vec<Unapplied>) {
             ));
         }
     }
+}
+
+fn templates(set: &StatefulSet) -> &[PersistentVolumeClaim] {
+    let templates = set.spec.as_ref().and_then(|spec| spec.volume_claim_templates.as_deref());
+    templates.unwrap_or_default()
+}
+
+fn named<'a>(claims: &'a [PersistentVolumeClaim], name: &str) -> Option<&'a PersistentVolumeClaim> {
+    claims.iter().find(|claim| claim.metadata.name.as_deref() == Some(name))
 }
 
 fn claim_differs(
