@@ -219,6 +219,10 @@ impl Facet {
         if manual != after.manual.is_some() {
             return wrong("a human is needed, and nobody says why");
         }
+        let said = after.manual.as_ref().filter(|_| before.manual.is_none());
+        if said.is_some_and(|(_, what)| !common::says_what_to_do(what)) {
+            return wrong("a human is called, and not told what to do");
+        }
         if self.shown == Shown::Dying && order.is_some() {
             return wrong("an order to a pod that is ending");
         }

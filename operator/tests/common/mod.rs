@@ -139,3 +139,8 @@ pub(crate) fn seen(
         fresh_id: "fresh".into(),
     }
 }
+
+/// A sentence for a human names the next step, in words that are not missing.
+pub(crate) fn says_what_to_do(sentence: &str) -> bool {
+    sentence.contains(". Next: ") && !sentence.contains("  ")
+}

@@ -16,7 +16,7 @@ use timesten_operator::observation::{
 use timesten_operator::pair::Ordinal;
 use timesten_operator::standing::{State, TaskRecord, Work};
 
-use super::{Facet, IMAGE, NAMES, counted, incarnation, records, shown};
+use super::{Facet, IMAGE, NAMES, common, counted, incarnation, records, shown};
 
 /// How many are drawn in each state.
 const DRAWN: u64 = 50_000;
@@ -172,7 +172,7 @@ fn drawn(lot: &mut Lot, facet: &Facet, base: &Desired) -> Observation {
 }
 
 /// What must hold of every plan, whatever is seen.
-fn judge(plan: &Plan) -> Result<(), &'static str> {
+fn judge(seen: &Observation, plan: &Plan) -> Result<(), &'static str> {
     let promoted = |order: &Option<Order>| {
         matches!(order, Some(Order::Promote(..) | Order::Activate(_) | Order::Found(..)))
     };
@@ -183,6 +183,12 @@ fn judge(plan: &Plan) -> Result<(), &'static str> {
     }
     if destroyed(&plan.give.zero) && destroyed(&plan.give.one) {
         return Err("both members are destroyed");
+    }
+    let hands_off = [State::ManualInterventionRequired, State::Failed];
+    let called =
+        plan.standing.manual.as_ref().filter(|_| !hands_off.contains(&seen.standing.state));
+    if called.is_some_and(|(_, what)| !common::says_what_to_do(what)) {
+        return Err("a human is called, and not told what to do");
     }
     if plan.interval.is_zero() || plan.interval > Duration::from_secs(60) {
         return Err("nothing is looked at for more than a minute, or without a pause");
@@ -195,7 +201,7 @@ fn whatever_is_drawn_is_decided(
     #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)] state: usize,
 ) {
     let state = State::ALL[state];
-    let (records, shown, base) = (records(state), shown(), super::common::desired(IMAGE));
+    let (records, shown, base) = (records(state), shown(), common::desired(IMAGE));
     let mut lot = Lot(state as u64);
     let mut census = counted::census();
     for _ in 0..DRAWN {
@@ -204,7 +210,7 @@ fn whatever_is_drawn_is_decided(
         facet.active = lot.of(&Ordinal::ALL);
         let seen = drawn(&mut lot, &facet, &base);
         let plan = decide(&seen);
-        judge(&plan).unwrap_or_else(|what| panic!("{what}\n{seen:#?}\n{plan:#?}"));
+        judge(&seen, &plan).unwrap_or_else(|what| panic!("{what}\n{seen:#?}\n{plan:#?}"));
         counted::count(&mut census, &seen, &plan);
     }
     census.compare(&format!("{state}-drawn"));
