@@ -15,6 +15,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 fn server() -> ApiServer {
     ApiServer::new(Options::at("2026-01-01T00:00:00Z".parse().unwrap(), 7))
@@ -169,7 +170,7 @@ async fn the_watcher_of_kube_runtime_follows(#[case] config: watcher::Config) {
     maps.create(&PostParams::default(), &config_map("b", json!({}))).await.unwrap();
     assert_eq!(seen.next().await.unwrap().unwrap().name_any(), "b");
     // A day of re-opened watches loses nothing.
-    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    sleep(Duration::from_secs(86_400)).await;
     maps.create(&PostParams::default(), &config_map("c", json!({}))).await.unwrap();
     assert_eq!(seen.next().await.unwrap().unwrap().name_any(), "c");
 }
@@ -337,4 +338,32 @@ async fn tables_show_events_by_what_they_tell() {
         .map(|(_, cell)| cell)
         .collect();
     assert_eq!(narrow, ["60s", "Normal", "Create", "pod/p", "made it"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watched_table_has_the_age_of_the_moment() {
+    let (start, began) =
+        ("2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap(), Instant::now());
+    let clock = std::sync::Arc::new(move || start + began.elapsed());
+    let server = ApiServer::new(Options { clock, seed: 7 });
+    let maps = Api::<ConfigMap>::default_namespaced(server.client());
+    maps.create(&PostParams::default(), &config_map("a", json!({"n": "0"}))).await.unwrap();
+    sleep(Duration::from_secs(30)).await;
+    let request = http::Request::get("/api/v1/namespaces/default/configmaps?watch=true")
+        .header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+        .body(Vec::new())
+        .unwrap();
+    let events = server.client().request_events::<Value>(request).await.unwrap();
+    let age = |event: kube::Result<WatchEvent<Value>>| match event.unwrap() {
+        WatchEvent::Added(table) | WatchEvent::Modified(table) => {
+            table["rows"][0]["cells"][2].clone()
+        }
+        other => panic!("{other:?}"),
+    };
+    let mut ages = std::pin::pin!(events.map(age));
+    assert_eq!(ages.next().await, Some(json!("30s")));
+    sleep(Duration::from_secs(15)).await;
+    let patch = Patch::Merge(json!({"data": {"n": "1"}}));
+    maps.patch("a", &PatchParams::default(), &patch).await.unwrap();
+    assert_eq!(ages.next().await, Some(json!("45s")));
 }

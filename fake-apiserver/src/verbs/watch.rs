@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Stream;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -40,6 +41,8 @@ pub(crate) struct Watch {
     ends: Instant,
     bookmark_at: Option<Instant>,
     finished: bool,
+    /// Up to when the ages in tables count.
+    now: Timestamp,
 }
 
 pub(super) fn open(state: &mut State, call: &Call<'_>) -> Result<Answer, Refusal> {
@@ -74,6 +77,7 @@ pub(super) fn open(state: &mut State, call: &Call<'_>) -> Result<Answer, Refusal
         bookmark_at: bookmarks
             .then(|| now + timeout.saturating_sub(BOOKMARK_BEFORE_END).max(timeout / 2)),
         finished: false,
+        now: call.now(),
     };
     let show_present = match streaming {
         Some(initial) => initial,
@@ -179,6 +183,7 @@ impl Watch {
 
     /// Tells the next changes since the cursor, and whether there may be more of them.
     fn catch_up(&mut self, state: &State) -> bool {
+        self.now = state.now();
         let Some(records) = state.store.changes_of(&self.resource.id, self.cursor, AT_ONCE) else {
             let refusal = Refusal::expired(format!("too old resource version: {}", self.cursor));
             self.event("ERROR", &refusal.status());
@@ -237,13 +242,7 @@ impl Watch {
             Form::Table => {
                 let rows = [Arc::new(value.clone())];
                 let version = json::text(value, &["metadata", "resourceVersion"]);
-                table::table(
-                    &rows,
-                    &self.resource,
-                    "Metadata",
-                    jiff::Timestamp::UNIX_EPOCH,
-                    version,
-                )
+                table::table(&rows, &self.resource, "Metadata", self.now, version)
             }
         };
         self.push(kind, shaped.to_string().as_bytes());
