@@ -38,10 +38,11 @@ enum Shown {
     Closed,
     Quiescing,
     UpgradeFailed,
+    UpgradeUndone,
     Serves,
 }
 
-const SHOWN: [Shown; 14] = [
+const SHOWN: [Shown; 15] = [
     Shown::NoPod,
     Shown::Dying,
     Shown::Ended,
@@ -55,6 +56,7 @@ const SHOWN: [Shown; 14] = [
     Shown::Closed,
     Shown::Quiescing,
     Shown::UpgradeFailed,
+    Shown::UpgradeUndone,
     Shown::Serves,
 ];
 
@@ -83,6 +85,12 @@ fn agent(shown: Shown, since: Duration) -> Agent {
         Shown::Closed => heard(Facts { open: Some(false), ..facts(Db::Loaded) }),
         Shown::Quiescing => heard(Facts { quiescing: true, ..facts(Db::Unloaded) }),
         Shown::UpgradeFailed => heard(Facts { upgrade_failed: true, ..facts(Db::Unloaded) }),
+        Shown::UpgradeUndone => {
+            let release = Some("22.1.1.35.0".to_owned());
+            let image_release = release.clone();
+            let undone = Facts { upgrade_failed: true, release, ..facts(Db::Unloaded) };
+            heard(Facts { image_release, ..undone })
+        }
         Shown::Dying | Shown::Serves => heard(facts(Db::Loaded)),
     }
 }

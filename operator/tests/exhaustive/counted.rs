@@ -6,7 +6,7 @@ use timesten_operator::pair::Ordinal;
 
 use super::common::census::Census;
 
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 23] = [
     "goes to",
     "active is",
     "because",
@@ -27,6 +27,9 @@ const FIELDS: [&str; 20] = [
     "looks again after",
     "finalizer is to",
     "clean-up is",
+    "gives up volumes",
+    "subscriber goes to",
+    "tells the subscriber",
 ];
 
 /// Nothing is counted yet.
@@ -63,5 +66,8 @@ pub(crate) fn count(census: &mut Census, seen: &Observation, plan: &Plan) {
         &plan.interval,
         &plan.finalizer,
         &(&now.cache.cleanup.zero, &now.cache.cleanup.one),
+        &plan.abandon.is_some(),
+        &plan.subscribers.first().map(|subscriber| subscriber.standing.state),
+        &plan.subscribers.first().map(|subscriber| &subscriber.give),
     ]);
 }

@@ -7,19 +7,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use timesten_operator::agent::{Daemon, Db, Instance, LogPosition, RepScheme, Verb};
+use timesten_operator::agent::{Daemon, Db, Instance, LogPosition, RepScheme, RepState, Verb};
 use timesten_operator::decide::{Order, Plan, decide};
 use timesten_operator::desired::{BothDownBehavior, Desired, FencingPolicy, TrappedData};
 use timesten_operator::observation::{
-    Agent, Doing, Failure, Member, Observation, Pod, Role, Silence, Task, TtContainer,
+    Agent, Doing, Failure, Member, Observation, Pod, Role, Silence, Stranded, Subscriber, Task,
+    TtContainer,
 };
 use timesten_operator::pair::Ordinal;
-use timesten_operator::standing::{State, TaskRecord, Work};
+use timesten_operator::standing::subscribers::{self, PodTask, SubscriberState};
+use timesten_operator::standing::{Irreversible, PodIntent, State, TaskRecord, Work};
 
-use super::{Facet, IMAGE, NAMES, common, counted, incarnation, records, shown};
+use super::{Facet, IMAGE, NAMES, common, counted, incarnation, records, serving, shown};
 
 /// How many are drawn in each state.
 const DRAWN: u64 = 50_000;
+
+/// What the spec has more than an image.
+const MORE: &str = "agentAsyncTimeout: 60, subscribers: {replicas: 1}";
 
 /// Ages in seconds: every limit of the core and of the object's timeouts, and one beyond all of them.
 const AGES: [u64; 12] = [0, 1, 2, 5, 10, 30, 60, 90, 120, 300, 600, 7200];
@@ -74,6 +79,7 @@ fn desired(lot: &mut Lot, base: &Desired) -> Arc<Desired> {
     desired.both_down_behavior =
         lot.of(&[BothDownBehavior::Best, BothDownBehavior::Best, BothDownBehavior::Manual]);
     desired.timeouts.waiting = lot.of(&[None, Some(Duration::from_secs(300))]);
+    desired.timeouts.node_lost = lot.of(&[None, Some(Duration::from_secs(300))]);
     Arc::new(desired)
 }
 
@@ -140,6 +146,41 @@ fn disturb(lot: &mut Lot, member: &mut Member) {
     }
 }
 
+/// Volumes on a node that is lost.
+fn stranded(lot: &mut Lot) -> Stranded {
+    let claim = ("tt-persistent-sample-1".to_owned(), "uid".to_owned());
+    Stranded {
+        pod: lot.of(&NAMES).into(),
+        node: "node".into(),
+        claims: lot.of(&[vec![claim.clone()], vec![claim], Vec::new()]),
+        lost_for: lot.age(),
+    }
+}
+
+fn subscriber(lot: &mut Lot) -> Subscriber {
+    let name = "sample-sub-0";
+    let facts = match lot.below(6) {
+        0 => common::facts(Db::None),
+        1 => common::facts(Db::Unloaded),
+        _ => serving(RepState::Idle),
+    };
+    let mut member = common::member(name, common::heard(facts), None);
+    disturb(lot, &mut member);
+    let (uid, at) = (format!("uid-of-{name}"), jiff::Timestamp::UNIX_EPOCH);
+    let act = lot.of(&[None, None, Some(Irreversible::Destroy), Some(Irreversible::Duplicate)]);
+    let ran = incarnation(name, i32::from(lot.rarely(4)));
+    let standing = subscribers::Subscriber {
+        state: lot.of(&SubscriberState::ALL),
+        known: lot.of(&[None, Some(incarnation(name, 0))]),
+        intent: act.map(|act| PodIntent { act, uid, at }),
+        task: lot.rarely(3).then(|| PodTask { id: "task".into(), incarnation: ran, started: 0 }),
+        copies: lot.of(&[0, 1, 3]),
+    };
+    let intent_age = standing.intent.as_ref().map(|_| lot.age());
+    let (task_age, rest_age) = (lot.age(), lot.age());
+    Subscriber { member, standing, named: !lot.rarely(6), intent_age, task_age, rest_age }
+}
+
 /// One that is drawn.
 fn drawn(lot: &mut Lot, facet: &Facet, base: &Desired) -> Observation {
     let desired = desired(lot, base);
@@ -167,6 +208,8 @@ fn drawn(lot: &mut Lot, facet: &Facet, base: &Desired) -> Observation {
         standing.incarnations[member] = None;
     }
     seen.intent_age = standing.intent.as_ref().map(|_| lot.age());
+    seen.subscribers = if lot.rarely(2) { vec![subscriber(lot)] } else { Vec::new() };
+    seen.owned.stranded = if lot.rarely(4) { vec![stranded(lot)] } else { Vec::new() };
     (seen.in_state, seen.task_age, seen.rebuild_age) = (lot.age(), lot.age(), lot.age());
     seen
 }
@@ -201,7 +244,8 @@ fn whatever_is_drawn_is_decided(
     #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)] state: usize,
 ) {
     let state = State::ALL[state];
-    let (records, shown, base) = (records(state), shown(), common::desired(IMAGE));
+    let (records, shown, base) =
+        (records(state), shown(), common::desired(&format!("{IMAGE}, {MORE}")));
     let mut lot = Lot(state as u64);
     let mut census = counted::census();
     for _ in 0..DRAWN {
