@@ -11,6 +11,8 @@ use timesten_operator::objects::{Live, Parts, Wanted, drift, wanted};
 /// The sample, in which the machine's own architecture is none of the matter.
 fn sample() -> TimesTenClassic {
     let text = include_str!("../../../deploy/samples/readers.yaml");
+    // Before it is the ConfigMap with its metadata files.
+    let (_, text) = text.split_once("---\n").unwrap();
     let mut object: TimesTenClassic = serde_saphyr::from_str(text).unwrap();
     object.metadata.namespace = Some("db".into());
     object.metadata.uid = Some("0b5a6f2e-0000-4000-8000-000000000001".into());
