@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -17,7 +18,9 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::timeout;
 
 use crate::crd::TimesTenClassic;
 use crate::jobs::Jobs;
@@ -26,6 +29,9 @@ use crate::labels;
 /// Watches end on the server's side after this long, well below kube's own limit, so that one
 /// that has gone silent is noticed.
 pub const WATCH_SECONDS: u32 = 230;
+
+/// How long the first list of the storage classes is waited for.
+const CLASSES_WITHIN: Duration = Duration::from_secs(5);
 
 /// Tells the controller that an object should be looked at.
 pub type Wake = UnboundedSender<ObjectRef<TimesTenClassic>>;
@@ -47,6 +53,7 @@ pub struct Caches {
     pub claims: Store<PersistentVolumeClaim>,
     /// All storage classes.
     pub classes: Store<StorageClass>,
+    classes_waited_for: Arc<OnceCell<()>>,
     /// All nodes.
     pub nodes: Store<Node>,
 }
@@ -72,6 +79,21 @@ impl Caches {
             });
             (pods, nodes)
         };
+        let claims = source.owned::<PersistentVolumeClaim>();
+        let classes = {
+            let (waker, claims) = (wake.clone(), claims.clone());
+            source.watch(Api::all(client.clone()), watcher::Config::default(), {
+                move |class: &StorageClass| {
+                    let name = class.name_any();
+                    for claim in claims.state() {
+                        let of = claim.spec.as_ref().and_then(|s| s.storage_class_name.as_deref());
+                        if of == Some(name.as_str()) {
+                            let _ = owner(claim.as_ref()).map(|owner| waker.send(owner));
+                        }
+                    }
+                }
+            })
+        };
         Self {
             pods: nodes.0,
             nodes: nodes.1,
@@ -79,9 +101,9 @@ impl Caches {
             services: source.owned(),
             secrets: source.owned(),
             budgets: source.owned(),
-            claims: source.owned(),
-            // An edit of a class is seen with the next pass.
-            classes: source.watch(Api::all(client.clone()), watcher::Config::default(), |_| {}),
+            claims,
+            classes,
+            classes_waited_for: Arc::default(),
         }
     }
 
@@ -102,8 +124,10 @@ impl Caches {
         let _ = self.secrets.wait_until_ready().await;
         let _ = self.budgets.wait_until_ready().await;
         let _ = self.claims.wait_until_ready().await;
-        let _ = self.classes.wait_until_ready().await;
         let _ = self.nodes.wait_until_ready().await;
+        // They tell which volumes can grow, and no more: who may not read them goes without.
+        let classes = timeout(CLASSES_WITHIN, self.classes.wait_until_ready());
+        self.classes_waited_for.get_or_init(|| classes.map(drop)).await;
     }
 }
 

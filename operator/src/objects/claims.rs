@@ -133,7 +133,8 @@ pub(super) fn unapplied(wanted: &Wanted, live: &Live, said: &mut Vec<Unapplied>)
                     "the class of the volumes ({}) does not let them grow",
                     class(beside.claim).unwrap_or("none")
                 ),
-                "set allowVolumeExpansion in the class if its driver can do that, or set it back",
+                "set allowVolumeExpansion in the class if its driver can do that, and see that the \
+                 operator may read storage classes; or set it back",
             ),
             (_, grows, _) => {
                 if grows || !beside.done {
