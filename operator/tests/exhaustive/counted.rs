@@ -6,7 +6,7 @@ use timesten_operator::pair::Ordinal;
 
 use super::common::census::Census;
 
-const FIELDS: [&str; 23] = [
+const FIELDS: [&str; 24] = [
     "goes to",
     "active is",
     "because",
@@ -17,6 +17,7 @@ const FIELDS: [&str; 23] = [
     "puts on record",
     "standby is brought back by",
     "change of roles is at",
+    "last change of roles ended",
     "upgrade is at",
     "role of sample-0's pod becomes",
     "role of sample-1's pod becomes",
@@ -56,6 +57,7 @@ pub(crate) fn count(census: &mut Census, seen: &Observation, plan: &Plan) {
         &intent.map(|intent| intent.as_ref().map(|intent| (intent.act, intent.member))),
         &(now.rebuild, now.rebuild_failures),
         &now.stage(),
+        &now.switched.as_ref().map(|ending| ending.outcome),
         &now.upgrades.now.as_ref().map(|upgrade| (upgrade.phase, upgrade.tries)),
         &role(Ordinal::Zero),
         &role(Ordinal::One),

@@ -146,15 +146,21 @@ fn disturb(lot: &mut Lot, member: &mut Member) {
     }
 }
 
-/// Volumes on a node that is lost.
-fn stranded(lot: &mut Lot) -> Stranded {
-    let claim = ("tt-persistent-sample-1".to_owned(), "uid".to_owned());
-    Stranded {
-        pod: lot.of(&NAMES).into(),
+/// The volumes of a pod are on a node that is lost: it waits for them.
+fn strand(lot: &mut Lot, seen: &mut Observation) {
+    let member = lot.of(&Ordinal::ALL);
+    let one = &mut seen.members[member];
+    if let Pod::Present(pod) = &mut one.pod {
+        pod.tt = TtContainer::Waiting { reason: "ContainerCreating".into() };
+    }
+    one.agent = Agent::NotYet { waited: lot.age(), how: None };
+    let claim = ("tt-persistent-sample".to_owned(), "uid".to_owned());
+    seen.owned.stranded = vec![Stranded {
+        pod: one.name.clone(),
         node: "node".into(),
         claims: lot.of(&[vec![claim.clone()], vec![claim], Vec::new()]),
         lost_for: lot.age(),
-    }
+    }];
 }
 
 fn subscriber(lot: &mut Lot) -> Subscriber {
@@ -209,7 +215,9 @@ fn drawn(lot: &mut Lot, facet: &Facet, base: &Desired) -> Observation {
     }
     seen.intent_age = standing.intent.as_ref().map(|_| lot.age());
     seen.subscribers = if lot.rarely(2) { vec![subscriber(lot)] } else { Vec::new() };
-    seen.owned.stranded = if lot.rarely(4) { vec![stranded(lot)] } else { Vec::new() };
+    if lot.rarely(4) {
+        strand(lot, &mut seen);
+    }
     (seen.in_state, seen.task_age, seen.rebuild_age) = (lot.age(), lot.age(), lot.age());
     seen
 }
