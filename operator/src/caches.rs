@@ -14,6 +14,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource, ResourceExt};
@@ -62,41 +63,14 @@ impl Caches {
     /// Starts all watches.
     pub fn start(client: &kube::Client, namespace: Option<&str>, jobs: &Jobs, wake: &Wake) -> Self {
         let source = Source { client, namespace, jobs, wake };
-        let nodes = {
-            let pods = source.owned::<Pod>();
-            let waker = wake.clone();
-            let on_node = pods.clone();
-            let nodes = source.watch(Api::all(client.clone()), watcher::Config::default(), {
-                move |node: &Node| {
-                    let name = node.name_any();
-                    for pod in on_node.state() {
-                        let here = pod.spec.as_ref().and_then(|s| s.node_name.as_deref());
-                        if here == Some(name.as_str()) {
-                            let _ = owner(pod.as_ref()).map(|owner| waker.send(owner));
-                        }
-                    }
-                }
-            });
-            (pods, nodes)
-        };
+        let pods = source.owned::<Pod>();
         let claims = source.owned::<PersistentVolumeClaim>();
-        let classes = {
-            let (waker, claims) = (wake.clone(), claims.clone());
-            source.watch(Api::all(client.clone()), watcher::Config::default(), {
-                move |class: &StorageClass| {
-                    let name = class.name_any();
-                    for claim in claims.state() {
-                        let of = claim.spec.as_ref().and_then(|s| s.storage_class_name.as_deref());
-                        if of == Some(name.as_str()) {
-                            let _ = owner(claim.as_ref()).map(|owner| waker.send(owner));
-                        }
-                    }
-                }
-            })
-        };
+        let nodes = source.beside(&pods, |pod| pod.spec.as_ref()?.node_name.as_deref());
+        let classes =
+            source.beside(&claims, |claim| claim.spec.as_ref()?.storage_class_name.as_deref());
         Self {
-            pods: nodes.0,
-            nodes: nodes.1,
+            pods,
+            nodes,
             stateful_sets: source.owned(),
             services: source.owned(),
             secrets: source.owned(),
@@ -107,12 +81,13 @@ impl Caches {
         }
     }
 
-    /// The names of the storage classes that let volumes grow.
+    /// The names of the storage classes that let volumes grow; none where the classes cannot be read.
     #[must_use]
-    pub fn growing_classes(&self) -> BTreeSet<String> {
+    pub fn growing_classes(&self) -> Option<BTreeSet<String>> {
+        self.classes.wait_until_ready().now_or_never()?.ok()?;
         let classes = self.classes.state().into_iter();
         let growing = classes.filter(|class| class.allow_volume_expansion == Some(true));
-        growing.map(|class| class.name_any()).collect()
+        Some(growing.map(|class| class.name_any()).collect())
     }
 
     /// Waits until every cache has been filled once: an empty cache is not an empty cluster.
@@ -143,7 +118,7 @@ impl Source<'_> {
     /// Watches a namespaced kind as far as it carries our label; a change wakes its owner.
     fn owned<K>(&self) -> Store<K>
     where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
             + DeserializeOwned
             + Debug
@@ -159,6 +134,31 @@ impl Source<'_> {
         let wake = self.wake.clone();
         self.watch(api, config, move |object: &K| {
             let _ = owner(object).map(|owner| wake.send(owner));
+        })
+    }
+
+    /// Watches all objects of a kind without owners; a change wakes the owners of those in `users` that
+    /// name it.
+    fn beside<K, U>(&self, users: &Store<U>, named: fn(&U) -> Option<&str>) -> Store<K>
+    where
+        K: Resource<DynamicType = (), Scope = ClusterResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+        U: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+    {
+        let (wake, users) = (self.wake.clone(), users.clone());
+        let api = Api::all(self.client.clone());
+        self.watch(api, watcher::Config::default(), move |object: &K| {
+            let name = object.name_any();
+            for user in users.state() {
+                if named(&user) == Some(name.as_str()) {
+                    let _ = owner(user.as_ref()).map(|owner| wake.send(owner));
+                }
+            }
         })
     }
 

@@ -84,8 +84,8 @@ pub struct Live {
     pub disruption_budget: Option<Arc<PodDisruptionBudget>>,
     /// The volume claims of its pods.
     pub claims: Vec<Arc<PersistentVolumeClaim>>,
-    /// The storage classes that let volumes grow.
-    pub growing_classes: BTreeSet<String>,
+    /// The storage classes that let volumes grow; none where the classes cannot be read.
+    pub growing_classes: Option<BTreeSet<String>>,
 }
 
 /// The versions of objects; none where there is no object. Those of claims are one after the other,
@@ -113,7 +113,9 @@ impl Live {
                     .collect::<Vec<_>>()
                     .join(" "),
             ),
-            Some(self.growing_classes.iter().map(String::as_str).collect::<Vec<_>>().join(" ")),
+            self.growing_classes
+                .as_ref()
+                .map(|all| all.iter().map(String::as_str).collect::<Vec<_>>().join(" ")),
         ]
     }
 }

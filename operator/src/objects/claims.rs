@@ -36,8 +36,8 @@ struct Beside<'a> {
     asked: std::cmp::Ordering,
     /// The volume is as large as was asked for.
     done: bool,
-    /// Its class lets it grow.
-    grows: bool,
+    /// Its class lets it grow; none where that cannot be read.
+    grows: Option<bool>,
 }
 
 /// All claims that exist and have a template in the spec.
@@ -78,7 +78,11 @@ fn compared<'a>(
         asked: asked.cmp(&Bytes::parse(&wanted.0)?),
         // A claim that has no volume yet gets one of the size that was asked for.
         done: capacity.is_none_or(|is| Bytes::parse(&is.0) >= Some(asked)),
-        grows: class.is_some_and(|class| live.growing_classes.contains(class)),
+        grows: match (class, &live.growing_classes) {
+            (None, _) => Some(false),
+            (Some(_), None) => None,
+            (Some(class), Some(growing)) => Some(growing.contains(class)),
+        },
     })
 }
 
@@ -90,7 +94,9 @@ fn request(claim: &PersistentVolumeClaim) -> Option<&Quantity> {
 pub(super) fn drift(wanted: &Wanted, live: &Live) -> Vec<Write> {
     all(wanted, live)
         .into_iter()
-        .filter(|beside| beside.asked.is_lt() && beside.grows && is_bound(beside.claim))
+        .filter(|beside| {
+            beside.asked.is_lt() && beside.grows == Some(true) && is_bound(beside.claim)
+        })
         .filter_map(|beside| {
             let size = ("storage".to_owned(), beside.wanted.clone());
             let claim = PersistentVolumeClaim {
@@ -127,14 +133,18 @@ pub(super) fn unapplied(wanted: &Wanted, live: &Live, said: &mut Vec<Unapplied>)
                 "volumes that exist cannot be made smaller",
                 "set it back, or create another object and bring the data over",
             ),
-            (_, true, false) => Unapplied::fixed(
+            (_, true, Some(false)) => Unapplied::fixed(
                 field,
                 format!(
                     "the class of the volumes ({}) does not let them grow",
                     class(beside.claim).unwrap_or("none")
                 ),
-                "set allowVolumeExpansion in the class if its driver can do that, and see that the \
-                 operator may read storage classes; or set it back",
+                "set allowVolumeExpansion in the class if its driver can do that, or set it back",
+            ),
+            (_, true, None) => Unapplied::fixed(
+                field,
+                "whether the class of the volumes lets them grow cannot be read",
+                "let the operator list and watch storage classes, or set it back",
             ),
             (_, grows, _) => {
                 if grows || !beside.done {
