@@ -2,14 +2,13 @@
 
 #![no_main]
 
-use std::sync::OnceLock;
-
 use fake_apiserver::{ApiServer, Options};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::PostParams;
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
+use tokio::sync::OnceCell;
 
 const TYPES: [&str; 4] = [
     "application/json-patch+json",
@@ -24,16 +23,16 @@ fn options() -> Options {
 
 /// A server with a pod. Each input has a copy, which costs next to nothing.
 async fn furnished() -> &'static ApiServer {
-    static FURNISHED: OnceLock<ApiServer> = OnceLock::new();
-    if let Some(server) = FURNISHED.get() {
-        return server;
-    }
-    let server = ApiServer::new(options());
-    let pod = json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
-    let pod: Pod = serde_json::from_value(pod).expect("a pod");
-    let pods = Api::<Pod>::default_namespaced(server.client());
-    pods.create(&PostParams::default(), &pod).await.expect("the pod");
-    FURNISHED.get_or_init(|| server)
+    static FURNISHED: OnceCell<ApiServer> = OnceCell::const_new();
+    let furnish = || async {
+        let server = ApiServer::new(options());
+        let pod = json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+        let pod: Pod = serde_json::from_value(pod).expect("a pod");
+        let pods = Api::<Pod>::default_namespaced(server.client());
+        pods.create(&PostParams::default(), &pod).await.expect("the pod");
+        server
+    };
+    FURNISHED.get_or_init(furnish).await
 }
 
 fuzz_target!(|input: (u8, Vec<u8>)| {

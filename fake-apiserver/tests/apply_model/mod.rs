@@ -2,15 +2,14 @@
 //!
 //! An object is a map of leaves, each with a value and its owners. The tests and the fuzz target share it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
-
 use fake_apiserver::{ApiServer, Options};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::sync::OnceCell;
 
 /// What one manager wants: a map, a set, a list of elements with a key, and a list that is one value.
 #[derive(Debug, Clone, Default)]
@@ -167,16 +166,16 @@ fn options() -> Options {
 
 /// A server that knows the kind. Each comparison has a copy, which costs next to nothing.
 async fn furnished() -> &'static ApiServer {
-    static FURNISHED: OnceLock<ApiServer> = OnceLock::new();
-    if let Some(server) = FURNISHED.get() {
-        return server;
-    }
-    let server = ApiServer::new(options());
-    let definition: CustomResourceDefinition =
-        serde_json::from_value(definition()).expect("a definition");
-    let definitions = Api::<CustomResourceDefinition>::all(server.client());
-    definitions.create(&PostParams::default(), &definition).await.expect("the definition");
-    FURNISHED.get_or_init(|| server)
+    static FURNISHED: OnceCell<ApiServer> = OnceCell::const_new();
+    let furnish = || async {
+        let server = ApiServer::new(options());
+        let definition: CustomResourceDefinition =
+            serde_json::from_value(definition()).expect("a definition");
+        let definitions = Api::<CustomResourceDefinition>::all(server.client());
+        definitions.create(&PostParams::default(), &definition).await.expect("the definition");
+        server
+    };
+    FURNISHED.get_or_init(furnish).await
 }
 
 /// Applies the steps to a server and to the model, and compares after each.

@@ -29,9 +29,10 @@ struct Pod {
 impl Written {
     /// A run of TimesTen begins.
     pub(super) fn begins(&mut self, start: &ContainerStart, logs: Logs) {
-        let meta = start.pod.metadata.clone();
-        let (uid, namespace) = (meta.uid.unwrap_or_default(), meta.namespace.unwrap_or_default());
-        let pod = self.0.entry((namespace, meta.name.unwrap_or_default())).or_default();
+        let meta = &start.pod.metadata;
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let uid = text(&meta.uid);
+        let pod = self.0.entry((text(&meta.namespace), text(&meta.name))).or_default();
         if pod.uid != uid {
             *pod = Pod { uid, runs: VecDeque::new() };
         }
@@ -57,7 +58,6 @@ impl Written {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::sync::Arc;
 
